@@ -1,0 +1,57 @@
+"""A trained model in one safetensors file with all it takes to use it, and nothing that is chosen later.
+
+The single metadata key `bundle` holds sorted JSON: with more keys safetensors writes them in an order of its own, and
+the same training would give other bytes. No thresholds: evaluate chooses those from validation rows.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from stages.common.errors import PipelineError
+from stages.common.files import replacing
+from stages.common.models import build
+from stages.common.params import Strict
+from stages.common.preprocessing import Preprocess
+
+KEY = "bundle"
+
+
+class Bundle(Strict):
+    """What stands beside the tensors."""
+
+    architecture: str  # torchvision's name
+    labels: list[str]  # order of the outputs
+    size: int  # px, side of the square input
+    mean: float  # of grey values scaled to 0..1, subtracted
+    std: float  # divides
+    preprocess: Preprocess
+
+
+def write_bundle(path: Path, network: nn.Module, bundle: Bundle) -> None:
+    """Write tensors and description; the same model gives the same bytes."""
+    tensors: dict[str, Tensor] = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    text = json.dumps(bundle.model_dump(), sort_keys=True)
+    with replacing(path) as partial:
+        partial.write_bytes(save(tensors, metadata={KEY: text}))
+
+
+def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
+    """Return the network in evaluation mode and its description.
+
+    Raises:
+        PipelineError: the file is absent, damaged, or no bundle of this project.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            bundle = Bundle.model_validate_json((file.metadata() or {}).get(KEY, ""), strict=True)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValidationError) as error:
+        raise PipelineError(f"{path}: expected a bundle written by stages.train, got: {error}") from error
+    network = build(bundle.architecture, len(bundle.labels))
+    network.load_state_dict(tensors)
+    return network.eval(), bundle

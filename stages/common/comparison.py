@@ -1,0 +1,105 @@
+"""The study's published table, rebuilt: its rows in its order for every model, and what it left out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.common.answers import Answers, Rows
+from stages.common.decision import Decision, decide, decision_confusion, decision_figures
+from stages.common.errors import PipelineError
+from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.scores import (
+    FN,
+    FP,
+    TN,
+    TP,
+    Figure,
+    average_precision,
+    confusion,
+    macro_f1,
+    misclassified,
+    rates,
+    roc_auc,
+    rounded,
+)
+
+Figures = dict[str, Figure]
+PER_LABEL = {
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "F1": "f1",
+    "balanced accuracy": "balanced_accuracy",
+}
+
+
+def figures_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: Decision, protocol: str) -> Figures:
+    """Return every figure of one model on the test rows, the study's rows first and in its order.
+
+    The names are the study's own, capitals included: `dvc metrics show` sorts columns, and capitals come first.
+
+    Args:
+        rows: all rows of the protocol; validation rows are dropped first.
+        answers: the model's answers to them.
+        labels: the label columns.
+        decision: what GO and stop mean.
+        protocol: with folds, scores of different networks are never pooled, so areas are means over patients.
+    """
+    test = rows.on("test")
+    rows, answers = rows[test], answers[test]
+    counts = confusion(rows.truth, answers.said)
+    pooled = counts.sum(axis=0)
+    whole = rates(pooled)
+    found: Figures = {name: whole[name.lower()] for name in ("Accuracy", "Precision", "Recall", "F1")}
+    found |= {"TN": int(pooled[TN]), "FP": int(pooled[FP]), "FN": int(pooled[FN]), "TP": int(pooled[TP])}
+    for label, of_label in zip(labels, counts, strict=True):
+        found |= {f"FP {label}": int(of_label[FP]), f"FN {label}": int(of_label[FN])}
+    found["Misclassified images"] = misclassified(rows.truth, answers.said)
+    found |= decision_figures(decisions_of(rows, answers, labels, decision))
+    found["macro F1"] = macro_f1(rows.truth, answers.said)
+    areas = _areas(rows, answers, labels, protocol)
+    for column, label in enumerate(labels):
+        of_label_rates = rates(counts[column])
+        found |= {f"{label} {name}": of_label_rates[key] for name, key in PER_LABEL.items()}
+        found |= {f"{label} {name}": values[column] for name, values in areas.items()}
+    return {name: rounded(value) for name, value in found.items()}
+
+
+def _areas(rows: Rows, answers: Answers, labels: Sequence[str], protocol: str) -> dict[str, list[float | None]]:
+    if answers.scores is None:  # a baseline says 0 or 1: an area under that is only its balanced accuracy
+        return {"average precision": [None] * len(labels), "ROC AUC": [None] * len(labels)}
+    groups = rows.patients if protocol == LEAVE_ONE_OUT else None
+    return {
+        "average precision": average_precision(rows.truth, answers.scores, groups),
+        "ROC AUC": roc_auc(rows.truth, answers.scores, groups),
+    }
+
+
+def decisions_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: Decision) -> NDArray[np.int64]:
+    """Return the 3x3 confusion of decisions: rows the expert's, columns the model's."""
+    said = decide(answers.said.astype(float), labels, decision)
+    return decision_confusion(decide(rows.truth, labels, decision), said)
+
+
+def refuse_different_tests(protocol: str, table: Mapping[str, Figures]) -> None:
+    """Stop unless every column has the same number of positive labels, TP + FN.
+
+    The study's five columns had 764, 749, 743, 740 and 730: five different test sets in one table.
+    """
+    positives = {model: int(figures["TP"] or 0) + int(figures["FN"] or 0) for model, figures in table.items()}
+    if len(set(positives.values())) > 1:
+        raise PipelineError(
+            f"protocol {protocol}: TP + FN differ over the models, so their test sets do: {positives}. Report this."
+        )
+
+
+def long_table(tables: Mapping[str, Mapping[str, Figures]]) -> pd.DataFrame:
+    """Return comparison.csv: one row a protocol and model, one column a figure, blank where it is undefined."""
+    rows = [
+        {"protocol": protocol, "model": model, **figures}
+        for protocol, table in tables.items()
+        for model, figures in table.items()
+    ]
+    return pd.DataFrame(rows, dtype=object)

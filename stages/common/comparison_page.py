@@ -1,0 +1,116 @@
+"""The comparison as a page: one table a protocol, one column a model as in the study, and what must be said with it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from stages.common.answers import Answers, Rows, collapsed_labels
+from stages.common.baselines import BASELINES
+from stages.common.comparison import Figures, decisions_of
+from stages.common.decision import DECISIONS, Decision
+from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.scores import Figure
+
+PHANTOM = (
+    "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"
+)
+BEDSIDE = (
+    "GO names a candidate picture, not a level and not a permission to puncture: a transverse frame carries no "
+    "vertebral number, and needle path, depth and blood from an earlier puncture are not assessed."
+)
+
+
+def whole_page(cohort: str, parts: Sequence[str]) -> str:
+    """Return comparison.md from its protocols' parts."""
+    return "\n".join(["# Comparison\n", *([PHANTOM] if cohort == "phantom" else []), *parts])
+
+
+def protocol_markdown(
+    protocol: str, rows: Rows, models: Mapping[str, Answers], table: Mapping[str, Figures], chosen: Mapping[str, Any],
+    labels: Sequence[str], decision: Decision,
+) -> str:  # fmt: skip
+    """Return one protocol's part of comparison.md."""
+    test = rows.on("test")
+    confusions = {model: decisions_of(rows[test], answers[test], labels, decision) for model, answers in models.items()}
+    cells = [
+        [f"{truth} → {said}", *(str(counts[row, column]) for counts in confusions.values())]
+        for row, truth in enumerate(DECISIONS)
+        for column, said in enumerate(DECISIONS)
+    ]
+    names = next(iter(table.values()))
+    return "\n".join(
+        [
+            f"## Protocol {protocol}",
+            "",
+            _choice(chosen),
+            "",
+            *(f"**COLLAPSED: {line}**\n" for line in _collapses(rows, models, labels)),
+            *_table(["", *table], [[name, *(_cell(figures[name]) for figures in table.values())] for name in names]),
+            "",
+            "Decisions, expert → model:",
+            "",
+            *_table(["", *confusions], cells),
+            "",
+            *(f"- {note}" for note in _notes(protocol, rows[test], table, labels)),
+            "",
+        ]
+    )
+
+
+def _choice(chosen: Mapping[str, Any]) -> str:
+    literal = chosen["literal_rule"]
+    beaten = {True: " It beats `label_copy` there.", False: " **It does not beat `label_copy` there.**", None: ""}
+    return (
+        f"Chosen on validation by the doctor's rule: **{chosen['winner'] or 'none'}** ({chosen['reason']})."
+        f"{beaten[chosen['winner_beats_label_copy']]} "
+        f"The study's literal rule ({literal['says']}) would choose {literal['winner']}."
+    )
+
+
+def _collapses(rows: Rows, models: Mapping[str, Answers], labels: Sequence[str]) -> list[str]:
+    networks = {model: answers for model, answers in models.items() if model not in BASELINES}
+    found = {model: ", ".join(collapsed_labels(rows, answers, labels)) for model, answers in networks.items()}
+    said = "gives the same answer for every validation frame for"
+    return [f"{model} {said} {constant}; it cannot win." for model, constant in found.items() if constant]
+
+
+def _notes(protocol: str, test: Rows, table: Mapping[str, Figures], labels: Sequence[str]) -> list[str]:
+    positive = {label: int((test.truth[:, column] == 1).sum()) for column, label in enumerate(labels)}
+    unknown = {label: int(pd.isna(test.truth[:, column]).sum()) for column, label in enumerate(labels)}
+    frames = test.frames
+    score = {model: figures["macro F1"] or 0.0 for model, figures in table.items()}
+    beating = [model for model in table if model not in BASELINES and score[model] > score["label_copy"]]
+    notes = [
+        f"Test: {len(frames)} frames, {frames['clip_id'].nunique()} clips, {frames['patient'].nunique()} patients. "
+        "Frames of one clip are no independent cases: a few frames' difference separates no two models.",
+        f"Positive labels (TP + FN), the same in every column: {sum(positive.values())} ({_listed(positive)}).",
+        f"Unknown labels, left out of every count: {sum(unknown.values())} ({_listed(unknown)}).",
+        "Accuracy, Precision, Recall and F1 are micro averages of the pooled counts; macro F1 is the mean over labels "
+        "with positives.",
+        "`label_copy` opens no picture: it copies the labels of the nearest training frame of the clip, and gives 0 or "
+        f"1, so it has no ROC AUC. Above it in macro F1: {', '.join(beating) or 'no model'}.",
+        "GO dangerous: GO where the expert says stop. GO futile: GO where the expert sees no target.",
+        "n/a: not estimable.",
+        BEDSIDE,
+    ]
+    if protocol == LEAVE_ONE_OUT:
+        notes.append(
+            "Answers are pooled over folds, scores never: ROC AUC and average precision are means over test patients "
+            "with both classes."
+        )
+    return notes
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} {count}" for label, count in counts.items())
+
+
+def _cell(value: Figure) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in [header, ["---", *["---:"] * (len(header) - 1)], *rows]]

@@ -1,0 +1,52 @@
+"""From the tables and arrays on disk to the pictures and truths of each side of a split."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from stages.common.errors import PipelineError
+from stages.common.tables import FRAME_COLUMNS, LABEL_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
+from stages.common.training import Pictures
+
+DATA = Path("data")
+Rows = NDArray[np.int64]
+
+
+def read_frames() -> pd.DataFrame:
+    """Return the frames; row i is row i of every array below data/augment and data/preprocess."""
+    return read_table(DATA / "extract_frames/frames.csv", FRAME_COLUMNS)
+
+
+def read_truth(labels: list[str], frames: pd.DataFrame) -> NDArray[np.float32]:
+    """Return (N, L) float32 truth in the order of `frames`: 1, 0, or NaN where unknown."""
+    table = read_table(DATA / "label_merge/labels.csv", (*LABEL_COLUMNS, *labels))
+    return table.set_index("frame_id").reindex(frames["frame_id"])[labels].to_numpy(np.float32)
+
+
+def read_sides(protocol: str, fold: int, frames: pd.DataFrame) -> dict[str, Rows]:
+    """Return the row numbers of each side of one fold.
+
+    Raises:
+        PipelineError: the fold is not in the table, or a side is empty.
+    """
+    path = DATA / f"split/{protocol}.csv"
+    split = read_table(path, SPLIT_COLUMNS)
+    sides = split[split["fold"] == fold].set_index("frame_id")["side"].reindex(frames["frame_id"]).to_numpy()
+    rows = {side: np.flatnonzero(sides == side) for side in SIDES}
+    empty = [side for side in SIDES if not len(rows[side])]
+    if empty:
+        raise PipelineError(f"{path}: fold {fold}: expected frames on every side, got none for {', '.join(empty)}. Run `dvc repro split`.")
+    return rows
+
+
+def gather(rows: Rows, truth: NDArray[np.float32], variants: list[str], device: torch.device) -> Pictures:
+    """Return `rows` of each variant, one variant after the other, with their frames' truth repeated.
+
+    Derived pictures carry their frame's row number, so they can only ever stand on their frame's side.
+    """
+    grey = np.concatenate([np.load(DATA / f"preprocess/{name}.npy", mmap_mode="r")[rows] for name in variants])
+    known = np.tile(truth[rows], (len(variants), 1))
+    return Pictures(torch.from_numpy(grey).to(device), torch.from_numpy(known).to(device))

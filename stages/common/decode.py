@@ -1,0 +1,178 @@
+"""Decode a clip from its first frame to its last, in any container of DESIGN.md.
+
+Frames are counted by decoding: a damaged file may promise 120 frames and hold none. Nothing here seeks. Whatever
+FFmpeg reports as an error is damage, even where its decoder conceals it and goes on (FFV1 does).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import av.logging
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from stages.common import dicom, dicom_header
+from stages.common.dicom_header import DamagedError
+from stages.common.errors import PipelineError, Problem
+
+MAX_PIXELS = 8192 * 8192  # beyond any scanner; a header that claims more would only fill the memory
+REMEDY = "Export or copy the clip again."
+STRICT = {"err_detect": "crccheck+explode"}  # H.264, MPEG-4 and MJPG raise on damage instead of concealing it
+DAMAGE = (av.error.FFmpegError, DamagedError)
+
+Picture = NDArray[np.uint8]
+Value = TypeVar("Value")
+
+
+class ClipError(PipelineError):
+    """A clip that cannot be decoded; `problem` goes into a stage's one list."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a clip's header tells besides its pictures.
+
+    Attributes:
+        frames_stated: never to be trusted, only compared; None where the container states none.
+        frame_rate_hz: as the container states it; None where it does not.
+        pixel_aspect: width of a pixel divided by its height.
+        region: where a DICOM's sector lies and what it measures; None elsewhere.
+    """
+
+    frames_stated: int | None
+    frame_rate_hz: float | None
+    pixel_aspect: float
+    region: dicom_header.Region | None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`."""
+
+    frames: int
+    width_px: int
+    height_px: int
+    frame_rate_hz: float | None
+
+
+def frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
+    """Yield every picture of a clip in order of display: (H, W, 3) RGB or (H, W) grey, uint8.
+
+    Args:
+        path: a clip in one of `cohort.CONTAINERS`.
+        max_pixels: the largest H x W accepted.
+
+    Raises:
+        ClipError: the clip is damaged, empty, no video, too large or changes its size; names the file.
+    """
+    for picture, _ in timed_frames(path, max_pixels):
+        yield picture
+
+
+def timed_frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Picture, float | None]]:
+    """Yield `(picture, seconds)` as `frames` does; seconds is None where the container states no time."""
+    decoded = dicom.timed_frames(path, max_pixels) if is_dicom(path) else _video_frames(path, max_pixels)
+    count, first_shape = 0, None
+    try:
+        for picture, time_s in decoded:
+            first_shape = first_shape or picture.shape
+            if picture.shape != first_shape:
+                raise DamagedError(f"a picture of shape {picture.shape} after others of {first_shape}")
+            yield picture, time_s
+            count += 1
+    except DAMAGE as error:
+        raise _clip_error(path, "frames that decode", error, count) from error
+    if count == 0:
+        raise ClipError(Problem(path.name, "empty clip", "at least one frame", "none", REMEDY))
+
+
+def _clip_error(path: Path, expected: str, error: Exception, count: int) -> ClipError:
+    log = getattr(error, "log", None)  # FFmpeg's own last words say more than its error code
+    reason = log[2] if log else getattr(error, "strerror", None) or str(error) or type(error).__name__
+    got = f"'{' '.join(reason.split())}' after {count} frame{'' if count == 1 else 's'}"
+    return ClipError(Problem(path.name, "damaged clip", expected, got, REMEDY))
+
+
+def probe(path: Path, max_pixels: int = MAX_PIXELS) -> Probe:
+    """Return the size of a clip, its frames counted by decoding; raises as `frames` does."""
+    count, shape = 0, (0, 0)
+    for picture in frames(path, max_pixels):
+        count, shape = count + 1, picture.shape[:2]
+    return Probe(count, shape[1], shape[0], read_header(path).frame_rate_hz)
+
+
+def read_header(path: Path) -> Header:
+    """Return what the header tells. Raises ClipError where it cannot be read."""
+    try:
+        if is_dicom(path):
+            return _dicom_header(path)
+        with av.open(str(path)) as container:
+            stream = _video_stream(container)
+            rate, aspect = stream.average_rate or stream.guessed_rate, stream.sample_aspect_ratio
+            return Header(stream.frames or None, float(rate) if rate else None, float(aspect or 1), None)
+    except DAMAGE as error:
+        raise _clip_error(path, "a readable header", error, 0) from error
+
+
+def _dicom_header(path: Path) -> Header:
+    dataset = dicom_header.read_header(path)
+    return Header(
+        frames_stated=int(dataset.get("NumberOfFrames") or 1),
+        frame_rate_hz=dicom_header.frame_rate_hz(dataset),
+        pixel_aspect=dicom_header.pixel_aspect(dataset),
+        region=dicom_header.region(dataset),
+    )
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell by its suffix whether a clip is a DICOM file."""
+    return path.suffix.lower() == ".dcm"
+
+
+def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float | None]]:
+    with _watched(lambda: av.open(str(path), options=STRICT)) as container:
+        stream = _video_stream(container)
+        stream.codec_context.options = STRICT
+        stream.codec_context.thread_count = 1  # clips run side by side; one thread also logs where it is heard
+        if stream.width * stream.height > max_pixels:
+            raise DamagedError(f"{stream.width} x {stream.height} px exceed {max_pixels} px a frame")
+        decoded, reformatter = container.decode(stream), VideoReformatter()
+        while (frame := _watched(lambda: next(decoded, None))) is not None:
+            yield _picture(frame, reformatter), frame.time
+
+
+def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
+    if not container.streams.video:
+        raise DamagedError("no video stream")
+    return container.streams.video[0]
+
+
+def _watched(step: Callable[[], Value]) -> Value:
+    """Return `step()`; an error that FFmpeg only logs is raised."""
+    # Set at each step: the level is global, off by default, and repeated messages would be swallowed across clips
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    with av.logging.Capture() as logs:
+        value = step()
+    errors = [message.strip() for level, _, message in logs if level <= av.logging.ERROR]
+    if errors:
+        raise DamagedError(errors[0])
+    return value
+
+
+def _picture(frame: av.VideoFrame, reformatter: VideoReformatter) -> Picture:
+    # A palette has one component, too, but is coloured
+    grey = len(frame.format.components) == 1 and not frame.format.has_palette
+    # One reformatter a clip, without threads of its own: a new one a frame takes three times as long
+    shown = reformatter.reformat(frame, format="gray" if grey else "rgb24", threads=1)
+    picture: Picture = shown.to_ndarray().astype(np.uint8, copy=False)
+    # Phones and some exporters store a picture lying and a note to turn it
+    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90))) if frame.rotation else picture

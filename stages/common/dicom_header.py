@@ -1,0 +1,106 @@
+"""Read what a DICOM file tells about its cine loop: frame rate, where the sector lies, what a pixel measures.
+
+Only the tags named here are read, so no name, date or identifier ever enters the program.
+"""
+
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+TAGS = (
+    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
+    "PixelRepresentation", "PixelAspectRatio", "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept",
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
+    "SequenceOfUltrasoundRegions",
+)  # fmt: skip
+REQUIRED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
+DEFERRED_BYTES = 1 << 16  # larger elements, so the pixels, stay on disk until a frame is asked for
+TISSUE_2D = 1  # Region Spatial Format 0018,6012: a B-mode picture, not an M-mode or spectral strip
+CENTIMETRE = 3  # Physical Units X Direction 0018,6024
+# What pydicom and its plugins raise on a malformed file; anything else is a bug and keeps its traceback.
+MALFORMED = (
+    InvalidDicomError, BytesLengthException, AttributeError, EOFError, IndexError, KeyError, NotImplementedError,
+    OSError, RuntimeError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+
+
+class DamagedError(Exception):
+    """A DICOM file that does not hold the frames it states, or none that can be decoded."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a DICOM's B-mode picture lies (px) and what its pixels measure (mm), both along x and y."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    mm_per_px_x: float
+    mm_per_px_y: float
+
+
+def read_header(path: Path) -> Dataset:
+    """Return the tags of `TAGS`, the pixels left on disk. Raises DamagedError where they are missing."""
+    try:
+        # A truncated file only warns, and then lacks PixelData. The filter stays: undoing it is not safe among threads
+        warnings.filterwarnings("ignore", module="pydicom")
+        dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
+        values = {name: dataset.get(name) for name in TAGS}  # here, a malformed value raises
+    except MALFORMED as error:
+        raise DamagedError(str(error) or "no DICOM file") from error
+    missing = [name for name in REQUIRED if values[name] is None]
+    missing += [] if "PixelData" in dataset else ["PixelData"]
+    if missing:
+        raise DamagedError(f"no {', '.join(missing)}: truncated, or no picture")
+    return dataset
+
+
+def frame_rate_hz(dataset: Dataset) -> float | None:
+    """Return the frame rate that the header states, or None."""
+    frame_time_ms = float(dataset.get("FrameTime") or 0)
+    if frame_time_ms > 0:
+        return 1000 / frame_time_ms
+    rate = float(dataset.get("CineRate") or dataset.get("RecommendedDisplayFrameRate") or 0)
+    return rate if rate > 0 else None
+
+
+def pixel_aspect(dataset: Dataset) -> float:
+    """Return a pixel's width divided by its height; PixelAspectRatio 0028,0034 states height\\width."""
+    aspect = dataset.get("PixelAspectRatio")
+    return float(aspect[1]) / float(aspect[0]) if aspect and all(float(part) > 0 for part in aspect) else 1.0
+
+
+def region(dataset: Dataset) -> Region | None:
+    """Return the largest B-mode region measured in cm, or None where there is none that fits the picture.
+
+    A file scaled down after the examination keeps its old regions (pydicom's own example does): a region that
+    reaches past the picture says nothing about this picture.
+    """
+    found = [_as_region(item) for item in dataset.get("SequenceOfUltrasoundRegions") or [] if _is_measured(item)]
+    columns, rows = int(dataset.Columns), int(dataset.Rows)
+    fit = all(one.x + one.width <= columns and one.y + one.height <= rows for one in found)
+    return max(found, key=lambda one: one.width * one.height) if found and fit else None
+
+
+def _is_measured(item: Dataset) -> bool:
+    return (
+        item.get("RegionSpatialFormat") == TISSUE_2D
+        and item.get("PhysicalUnitsXDirection") == item.get("PhysicalUnitsYDirection") == CENTIMETRE
+        and bool(item.get("PhysicalDeltaX"))
+        and bool(item.get("PhysicalDeltaY"))
+        and item.get("RegionLocationMaxX1", 0) > item.get("RegionLocationMinX0", 0)
+        and item.get("RegionLocationMaxY1", 0) > item.get("RegionLocationMinY0", 0)
+    )
+
+
+def _as_region(item: Dataset) -> Region:
+    x, y = int(item.RegionLocationMinX0), int(item.RegionLocationMinY0)
+    width, height = int(item.RegionLocationMaxX1) - x + 1, int(item.RegionLocationMaxY1) - y + 1
+    return Region(x, y, width, height, 10 * abs(float(item.PhysicalDeltaX)), 10 * abs(float(item.PhysicalDeltaY)))

@@ -1,0 +1,59 @@
+"""Outputs appear whole or not at all: write beside the target, then `os.replace`.
+
+A stage killed while it writes leaves only a `*.partial` name behind, which nothing reads.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that becomes `path` when the block ends without error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    _remove(partial)
+    yield partial
+    if path.is_dir():
+        shutil.rmtree(path)  # os.replace cannot put a folder over a filled one
+    os.replace(partial, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any, sort_keys: bool = True) -> None:
+    """Write indented JSON, sorted unless the order itself says something: the same content gives the same bytes."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, sort_keys=sort_keys, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with Unix line ends."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """Yield a memory-mapped uint8 .npy of `shape` to fill; it appears under `path` when complete.
+
+    The pages go to disk as they fill, so memory stays flat however many frames a cohort has.
+    """
+    with replacing(path) as partial:
+        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        yield array
+        array.flush()
+        del array

@@ -1,0 +1,114 @@
+"""The five networks by torchvision's names: built from nothing, from ImageNet, or from a file, with a head of ours.
+
+Weights are read as safetensors or with torch's weights-only reader: nothing is ever unpickled.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from pickle import UnpicklingError  # what torch's weights-only reader raises when a file holds more than tensors
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from stages.common.errors import PipelineError
+from stages.common.vision import torchvision
+
+RANDOM, IMAGENET = "random", "imagenet"
+State = dict[str, Tensor]
+
+
+def build(architecture: str, classes: int) -> nn.Module:
+    """Return torchvision's network with random weights and a last layer of `classes` outputs.
+
+    Input (B, 3, S, S) float32, output (B, classes) logits.
+
+    Raises:
+        PipelineError: torchvision has no classification network of that name.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if architecture not in known:
+        raise PipelineError(f"params.yaml: architectures: expected names of torchvision ({', '.join(known)}), got {architecture!r}.")
+    network: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes)
+    return network
+
+
+def head_name(network: nn.Module) -> str:
+    """Return the dotted name of the last linear layer: the head that is always new."""
+    return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+
+
+def load_weights(network: nn.Module, architecture: str, weights: str, sha256: str | None) -> str:
+    """Fill `network` from `weights` and return one line that says what was and was not covered.
+
+    Args:
+        network: built by `build`; its head keeps its random weights unless the file has one of the same shape.
+        architecture: torchvision's name, for `imagenet`.
+        weights: `random`, `imagenet`, or a .safetensors / .pth file (a whole network or only a backbone).
+        sha256: expected hash of the file; mandatory with a file, so that other content is another experiment.
+
+    Raises:
+        PipelineError: no such file, another hash, or nothing in it that fits.
+    """
+    if weights == RANDOM:
+        return f"{architecture}: random weights"
+    state = _imagenet(architecture) if weights == IMAGENET else _read_state(Path(weights), sha256)
+    own = network.state_dict()
+    fitting = {name: value.to(own[name].dtype) for name, value in state.items() if _fits(name, value, own)}
+    if not any(name.endswith("weight") for name in fitting):
+        raise PipelineError(f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits.")
+    network.load_state_dict({**own, **fitting})
+    return _coverage(architecture, weights, own, fitting, state)
+
+
+def _fits(name: str, value: Tensor, own: State) -> bool:
+    return name in own and own[name].shape == value.shape
+
+
+def _coverage(architecture: str, weights: str, own: State, fitting: State, state: State) -> str:
+    random = sorted({name.rsplit(".", 1)[0] for name in own if name not in fitting})
+    unused = sorted(set(state) - set(fitting))
+    return (
+        f"{architecture}: {len(fitting)} of {len(own)} tensors from {weights}; random: {', '.join(random) or 'none'}; "
+        f"in the file and not used: {', '.join(unused) or 'none'}"
+    )
+
+
+def _imagenet(architecture: str) -> State:
+    entry = torchvision.models.get_model_weights(architecture).IMAGENET1K_V1
+    try:
+        # torchvision's own loader: it takes the file from its cache or the network, and checks its hash
+        state: State = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise PipelineError(
+            f"ImageNet weights of {architecture} cannot be had ({error}). Put the file {Path(entry.url).name} into {folder}, "
+            "or set train.weights to a local file or to random."
+        ) from error
+    return _modern_names(state)
+
+
+def _modern_names(state: State) -> State:
+    # torchvision's DenseNet files of 2017 say `norm.1`; the module says `norm1`
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name): value for name, value in state.items()}
+
+
+def _read_state(path: Path, sha256: str | None) -> State:
+    if not path.is_file():
+        raise PipelineError(f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET} or a file, got {str(path)!r}: no such file.")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise PipelineError(
+            f"params.yaml: train.weights_sha256: expected the SHA-256 of {path.name}, which is {found}, got {sha256}. "
+            "If this is the file you mean, copy the hash: it makes other content another experiment."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise PipelineError(f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}") from error

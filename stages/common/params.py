@@ -1,0 +1,84 @@
+"""Read params.yaml as DVC does, strictly: every mistake at once, in one form, with the remedy.
+
+A stage names the top-level keys it reads as the fields of one `Strict` model and calls
+`read_params(Params)`. Sections hold no defaults, so that a key that dvc.yaml forgot to declare
+is missing in the hermetic test and cannot hide behind a default equal to the shipped value.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from stages.common.errors import PipelineError, Problem, raise_all
+
+PARAMS_FILE = Path("params.yaml")
+
+# Everything that may stand at the top of params.yaml: a mistyped section name is then an unknown key.
+TOP_LEVEL = frozenset(
+    {"seed", "cohort", "lr", "epochs", "size", "architectures", "protocols", "folds", "labels", "phantom",
+     "extract_frames", "label_merge", "augment", "preprocess", "split", "train", "evaluate"}
+)  # fmt: skip
+
+
+class Strict(BaseModel):
+    """Base of all parameter classes: unknown keys refused, no silent conversion, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_params(model: type[Model], path: Path = PARAMS_FILE) -> Model:
+    """Return the top-level keys of params.yaml that `model` names, validated.
+
+    Args:
+        model: a `Strict` class whose fields are top-level keys of params.yaml.
+        path: the file; DVC writes `-S` overrides into it before a stage starts.
+
+    Raises:
+        PipelineError: one message with every unknown key, wrong type and value out of range.
+    """
+    content = _load_yaml(path)
+    problems = _unknown_keys(content, path)
+    try:
+        values = model.model_validate({key: content[key] for key in model.model_fields if key in content})
+    except ValidationError as error:
+        problems += [_as_problem(detail, path) for detail in error.errors()]
+    raise_all(problems, f"{path} has mistakes")
+    return values
+
+
+def _load_yaml(path: Path) -> dict[str, Any]:
+    # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (MarkedYAMLError, UnicodeDecodeError, OSError) as error:
+        raise PipelineError(f"{path} cannot be read as YAML: {error}. Mend the line named, or restore the file.") from error
+    if not isinstance(content, dict):
+        raise PipelineError(f"{path}: expected a mapping of keys to values, got {type(content).__name__}.")
+    return content
+
+
+def _unknown_keys(content: dict[str, Any], path: Path) -> list[Problem]:
+    allowed = ", ".join(sorted(TOP_LEVEL))
+    return [
+        Problem(f"{path}: {key}", "unknown key", f"one of {allowed}", repr(key), "Correct or remove it.")
+        for key in content
+        if key not in TOP_LEVEL
+    ]
+
+
+def _as_problem(detail: ErrorDetails, path: Path) -> Problem:
+    key = ".".join(str(part) for part in detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return Problem(f"{path}: {key}", "unknown key", "a documented parameter", repr(detail["input"]), "Remove it or mend its spelling.")
+    if kind == "missing":
+        return Problem(f"{path}: {key}", "missing key", "a value", "none", "Add it; params.yaml in Git shows the shipped value.")
+    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return Problem(f"{path}: {key}", "wrong value", expected, repr(detail["input"]), "Correct the value.")

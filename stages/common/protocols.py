@@ -1,0 +1,53 @@
+"""The split protocols that params.yaml declares, and their tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import StringConstraints
+
+from stages.common.errors import Problem, raise_all
+from stages.common.params import Strict
+from stages.common.tables import SIDES, SPLIT_COLUMNS, read_table
+
+LEAVE_ONE_OUT = "leave_one_patient_out"
+PATIENT_DISJOINT = ("patient", LEAVE_ONE_OUT)
+Protocol = Literal["frame", "patient"]
+FoldKey = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)$")]
+
+
+class Nothing(Strict):
+    """An entry that is its key alone, written `{}`."""
+
+
+def declared(protocols: Mapping[Protocol, Nothing], folds: Mapping[FoldKey, Nothing]) -> dict[str, list[str]]:
+    """Return protocol -> its folds; leave-one-patient-out is declared by having folds."""
+    chosen = {str(protocol): ["0"] for protocol in protocols}
+    return chosen | ({LEAVE_ONE_OUT: list(folds)} if folds else {})
+
+
+def read_split(path: Path, folds: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:
+    """Return one protocol's split beside the labels: fold by fold in the order of `folds`, frames in file order.
+
+    Args:
+        path: data/split/<protocol>.csv.
+        folds: the declared folds.
+        labels: what `read_labels` returned.
+
+    Raises:
+        PipelineError: the table does not belong to these folds and labels.
+    """
+    table = read_table(path, SPLIT_COLUMNS, text=SPLIT_COLUMNS)
+    problems = []
+    for name, expected in (("fold", folds), ("side", SIDES), ("frame_id", labels["frame_id"])):
+        strange = sorted(set(table[name].dropna()) ^ set(expected))
+        if strange:
+            shown = ", ".join(map(str, strange[:5]))
+            what = f"differs from {'labels.csv' if name == 'frame_id' else 'what is declared'}"
+            problems.append(
+                Problem(f"{path}, column {name}", what, "the same on both", shown, "Run `dvc repro split`.")
+            )
+    raise_all(problems, f"{path} cannot be used")
+    whole = table.merge(labels, on="frame_id", how="left", validate="many_to_one")
+    return pd.concat([whole[whole["fold"] == fold] for fold in folds], ignore_index=True)

@@ -1,0 +1,146 @@
+"""Read the rows of one sheet into entries: a frame number and 1, 0 or unknown a label."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from stages.common.errors import Problem
+from stages.common.sheets.columns import Column, Columns
+from stages.common.sheets.findings import Finding, runs, span
+from stages.common.sheets.names import normal
+from stages.common.sheets.numbering import FrameName, frame_name, runs_into
+from stages.common.sheets.rows import Entry, Formula, Row, Sheet
+
+BINARY = re.compile(r"([01])(\.0+)?")  # '1.0' is what pandas writes for 1 where a column has blanks
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One row of a sheet.
+
+    Attributes:
+        row: its number in the file.
+        number: the frame's, as written.
+        labels: True, False or None (unknown) for each column of the sheet.
+    """
+
+    row: int
+    number: int
+    labels: dict[str, bool | None]
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """One entry that cannot be taken as it stands; `_gather` joins equal ones of consecutive rows."""
+
+    kind: str
+    column: Column
+    label: str
+    what: str
+    expected: str
+    got: str
+    remedy: str
+
+
+BLANK = ("blank cell", "0 or 1", "nothing", "Ask the expert; blank means unknown, not 0.")
+NOT_BINARY = ("not a label", "0, 1 or blank")
+FORMULA = ("computed entry", "a value", "a formula")
+PASTE = "Replace the formula by its value: copy the column, then paste special, values."
+
+
+def read_cells(
+    sheet: Sheet, columns: Columns, clip: str, clips: Mapping[str, str]
+) -> tuple[list[Labelled], list[Finding]]:
+    """Return the rows of `sheet` whose frame is certain, and a finding for every entry that is not as it should be.
+
+    Args:
+        sheet: one clip's sheet.
+        columns: where it holds what.
+        clip: the clip's name.
+        clips: normalised name -> name of every clip, to notice rows that belong to another one.
+    """
+    entries, wrong = [], []
+    own = {normal(clip), normal(sheet.title)}
+    others = {form: name for form, name in clips.items() if form not in own}
+    for row in sheet.rows[1:]:
+        name, mistake = _frame(row, columns.filename, clip, others)
+        if mistake:
+            wrong.append((row.number, mistake))
+        labels: dict[str, bool | None] = {}
+        for label, column in columns.labels.items():
+            labels[label], mistake = _label(row.cell(column.place), label, column)
+            if mistake:
+                wrong.append((row.number, mistake))
+        if name is not None:
+            entries.append(Labelled(row.number, name.number, labels))
+    return entries, _merged(sheet) + _gather(sheet, wrong)
+
+
+def _frame(row: Row, column: Column, clip: str, others: Mapping[str, str]) -> tuple[FrameName | None, _Wrong | None]:
+    entry = row.cell(column.place)
+    if isinstance(entry, Formula):
+        return None, _Wrong("formula", column, "", *FORMULA, PASTE)
+    name = frame_name(entry)
+    got = "nothing" if entry is None else repr(entry)
+    if name is None:
+        remedy = "Correct the cell, or delete the row if it is no frame."
+        return None, _Wrong(
+            "filename", column, "", "no frame number", "a name that ends in one, e.g. 'AM12_206.jpg'", got, remedy
+        )
+    if other := others.get(normal(name.before)):
+        remedy = f"Move the row to the sheet of '{other}', or correct the cell."
+        return None, _Wrong(
+            "filename",
+            column,
+            "",
+            f"frame of another clip, '{other}'",
+            f"frames of '{clip}'",
+            f"'{name.before}...'",
+            remedy,
+        )
+    if runs_into(name, clip):
+        remedy = "Put something other than a digit between name and number, e.g. '_'."
+        return None, _Wrong(
+            "filename", column, "", "frame number runs into the clip's name", "both told apart", got, remedy
+        )
+    return name, None
+
+
+def _label(entry: Entry, label: str, column: Column) -> tuple[bool | None, _Wrong | None]:
+    if entry is None:
+        return None, _Wrong("blank_cell", column, label, *BLANK)
+    if isinstance(entry, Formula):
+        return None, _Wrong("formula", column, label, *FORMULA, PASTE)
+    # a bool is an int to Python, but TRUE in a cell is no answer to '0 or 1'
+    if not isinstance(entry, bool) and (match := BINARY.fullmatch(str(entry).strip())):
+        return match[1] == "1", None
+    return None, _Wrong("not_binary", column, label, *NOT_BINARY, repr(entry), "Correct the cell.")
+
+
+def _gather(sheet: Sheet, wrong: Iterable[tuple[int, _Wrong]]) -> list[Finding]:
+    places: dict[_Wrong, list[int]] = {}
+    for row, mistake in wrong:
+        places.setdefault(mistake, []).append(row)
+    findings = [
+        (first, _finding(sheet, mistake, first, last)) for mistake, rows in places.items() for first, last in runs(rows)
+    ]
+    return [finding for _, finding in sorted(findings, key=lambda item: item[0])]
+
+
+def _finding(sheet: Sheet, mistake: _Wrong, first: int, last: int) -> Finding:
+    rows = span(first, last)
+    where = f"{sheet.where}, row{'s' if last > first else ''} {rows}, column '{mistake.column.heading}'"
+    problem = Problem(where, mistake.what, mistake.expected, mistake.got, mistake.remedy)
+    case = {"rows": rows} | ({"label": mistake.label} if mistake.label else {})
+    return Finding(mistake.kind, problem, count=last - first + 1, case=case)
+
+
+def _merged(sheet: Sheet) -> list[Finding]:
+    # all but the first cell of a merged range look blank, whatever the expert meant
+    remedy = "Unmerge them and fill in every cell."
+    return [
+        Finding(
+            "merged_cells", Problem(f"{sheet.where}, cells {area}", "merged cells", "one value a cell", area, remedy)
+        )
+        for area in sheet.merged
+    ]

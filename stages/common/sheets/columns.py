@@ -1,0 +1,125 @@
+"""Tell which column of a sheet holds which label, and what that column means there."""
+
+from dataclasses import dataclass
+
+from stages.common.errors import Problem
+from stages.common.sheets.findings import Finding
+from stages.common.sheets.names import as_yaml, close, entry, listed, normal, same
+from stages.common.sheets.rows import Sheet
+from stages.common.sheets.settings import LabelParams
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a sheet: its place, counted from 0, and its heading as written."""
+
+    place: int
+    heading: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a sheet holds what.
+
+    Attributes:
+        filename: entries that end in the frame's number.
+        labels: label -> its column. A derived label stands here in place of the label it is made of.
+    """
+
+    filename: Column
+    labels: dict[str, Column]
+
+
+def match_columns(sheet: Sheet, params: LabelParams) -> tuple[Columns | None, list[Finding]]:
+    """Return where `sheet` holds its labels, or None and what hinders."""
+    if not sheet.rows:
+        heading = ", ".join([params.label_merge.filename_column, *(label.column for label in params.labels.values())])
+        problem = Problem(sheet.where, "empty sheet", f"the heading {heading}", "nothing", "Fill it, or remove it.")
+        return None, [Finding("column", problem)]
+    columns = _columns(sheet)
+    titles = {label: label_column.column for label, label_column in params.labels.items()}
+    findings = []
+    for derived in params.label_merge.without:
+        findings += _define(sheet, columns, titles, derived, params)
+    filename, wrong = _find(sheet, columns, params.label_merge.filename_column, params)
+    findings += wrong
+    labels = {}
+    for label, title in titles.items():
+        labels[label], wrong = _find(sheet, columns, title, params)
+        findings += wrong
+    found = {label: column for label, column in labels.items() if column is not None}
+    return (None, findings) if findings or filename is None else (Columns(filename, found), [])
+
+
+def _columns(sheet: Sheet) -> list[Column]:
+    heading = sheet.rows[0]
+    return [
+        Column(place, str(text).strip())
+        for place in range(len(heading.cells))
+        if (text := heading.cell(place)) is not None
+    ]
+
+
+def _define(
+    sheet: Sheet, columns: list[Column], titles: dict[str, str], derived: str, params: LabelParams
+) -> list[Finding]:
+    """Settle in `titles` which column is 'A' or 'A without B': another definition is not another spelling."""
+    rule = params.label_merge.without[derived]
+    plain, other = params.labels[rule.label].column, rule.column
+    meaning = entry(params.label_merge.definitions, sheet.expert, sheet.title)
+    if not _candidates(columns, other, params):
+        if meaning == derived:
+            titles[derived] = titles.pop(rule.label)
+        return []
+    del titles[rule.label]
+    if _candidates(columns, plain, params):
+        got, remedy = f"'{plain}' and '{other}'", "Keep the column that the expert filled in."
+        return [
+            Finding(
+                "definition", Problem(sheet.where, "two definitions in one sheet", "one of the columns", got, remedy)
+            )
+        ]
+    if meaning is None:
+        return [_undefined(sheet, other, rule.label, derived)]
+    titles[meaning] = other
+    return []
+
+
+def _undefined(sheet: Sheet, column: str, label: str, derived: str) -> Finding:
+    title = as_yaml(sheet.title)
+    remedy = (
+        "Ask the expert what 1 means in this sheet, then set in params.yaml "
+        f"label_merge.definitions: {{{title}: {derived}}} or {{{title}: {label}}}."
+    )
+    what = f"column '{column}' is another definition than '{label}'"
+    problem = Problem(sheet.where, what, f"to be told whether it means {derived} or {label}", "neither", remedy)
+    return Finding("definition", problem, proposal=("definitions", sheet.title, derived))
+
+
+def _candidates(columns: list[Column], title: str, params: LabelParams) -> list[Column]:
+    """Return the columns that can be `title`, by an alias or by their own heading."""
+    aliases = {normal(key): value for key, value in params.label_merge.column_aliases.items()}
+    named = {column: aliases.get(normal(column.heading), column.heading) for column in columns}
+    meant = same(title, named.values())
+    return [column for column, name in named.items() if name in meant]
+
+
+def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) -> tuple[Column | None, list[Finding]]:
+    found = _candidates(columns, title, params)
+    if len(found) == 1:
+        return found[0], []
+    where = f"{sheet.where}, row {sheet.rows[0].number}"
+    if found:
+        got = f"{len(found)}: {listed(column.heading for column in found)}"
+        problem = Problem(where, f"several columns '{title}'", "one", got, "Remove or rename all but one.")
+    else:
+        problem = _missing(where, [column.heading for column in columns], title)
+    return None, [Finding("column", problem)]
+
+
+def _missing(where: str, headings: list[str], title: str) -> Problem:
+    remedy = "Write the headings into the first row of the sheet."
+    if likely := close(title, headings):
+        alias = f"{{{as_yaml(likely[0])}: {as_yaml(title)}}}"
+        remedy = f"Correct the heading, or set in params.yaml label_merge.column_aliases: {alias}."
+    return Problem(where, f"no column '{title}'", f"a heading '{title}'", listed(headings), remedy)

@@ -1,0 +1,131 @@
+"""Frame numbers: which one a FILENAME ends in, and whether a sheet counts from 0 or from 1.
+
+The study took labels by row position, so one missing row shifted all that followed. Here the number decides, and
+where it cannot, a person does.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stages.common.errors import Problem
+from stages.common.sheets.findings import Finding, runs, span
+from stages.common.sheets.names import as_yaml, entry, normal
+from stages.common.sheets.rows import Entry, Sheet
+from stages.common.sheets.settings import LabelMerge
+
+PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm)$", re.IGNORECASE)
+WHOLE = re.compile(r"([0-9]{1,9})(\.0+)?")  # '206.0' is what spreadsheets and pandas make of 206
+DECIMAL = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?")
+MOST_DIGITS = 9  # longer runs are serial numbers, not frames
+LONGEST = 255  # characters in a file name
+MOST_SHOWN = 3  # stretches of numbers in one message
+
+
+@dataclass(frozen=True)
+class FrameName:
+    """A FILENAME taken apart.
+
+    Attributes:
+        number: as written, before it is known whether counting starts at 0 or 1.
+        before: what stands before the number, e.g. `AM12_`.
+    """
+
+    number: int
+    before: str
+
+
+def frame_name(text: Entry) -> FrameName | None:
+    """Return the number that ends a FILENAME's stem: 206 of `AM12_206.jpg`, `frame 206.png`, `206` and 206.
+
+    None where there is none, or where the entry is a number that counts nothing (-5, 2.5).
+    """
+    if text is None or isinstance(text, bool):
+        return None
+    stem = PICTURE.sub("", str(text).strip()).strip()
+    if whole := WHOLE.fullmatch(stem):
+        return FrameName(int(whole[1]), "")
+    before = stem.rstrip("0123456789")
+    digits = stem[len(before) :]
+    if not digits or len(digits) > MOST_DIGITS or len(stem) > LONGEST or DECIMAL.fullmatch(stem):
+        return None
+    return FrameName(int(digits), before)
+
+
+def runs_into(name: FrameName, clip: str) -> bool:
+    """Return whether the number may be part of the clip's name: `LAT15` in clip `LAT1` is frame 5 or 15."""
+    before = normal(name.before)
+    return (
+        before != "" and len(before) < len(normal(clip)) and normal(f"{before}{name.number}").startswith(normal(clip))
+    )
+
+
+def bases(numbers: Sequence[int], frames: int) -> list[int]:
+    """Return the first numbers, of 0 and 1, with which all `numbers` are among `frames` decoded frames."""
+    return [base for base in (0, 1) if not outside(numbers, base, frames)]
+
+
+def outside(numbers: Sequence[int], base: int, frames: int) -> list[int]:
+    """Return the numbers that no frame has when counting starts at `base`."""
+    return [number for number in numbers if not base <= number < base + frames]
+
+
+def first_number(
+    sheet: Sheet, numbers: Sequence[int], frames: int, section: LabelMerge
+) -> tuple[int | None, list[Finding]]:
+    """Return the number of the clip's first frame in this sheet, or None and why it is not certain.
+
+    Args:
+        sheet: for its name.
+        numbers: the frame numbers in it, in any order.
+        frames: decoded frames of its clip.
+        section: `first_number_of` is believed; `first_number` is held against the sheet.
+    """
+    told = entry(section.first_number_of, sheet.expert, sheet.title)
+    if told is not None:
+        return told, []
+    if not numbers:
+        return 0, []  # nothing to shift; every frame is reported as without label
+    if section.first_number == "auto":
+        fitting = bases(numbers, frames)
+        return (fitting[0], []) if len(fitting) == 1 else (None, [_undecided(sheet, numbers, frames, fitting)])
+    general = section.first_number
+    if len(outside(numbers, 1 - general, frames)) < len(outside(numbers, general, frames)):
+        return None, [_contradicted(sheet, numbers, frames, general)]
+    return general, []
+
+
+def _undecided(sheet: Sheet, numbers: Sequence[int], frames: int, fitting: list[int]) -> Finding:
+    got = f"{_extent(numbers)}, which fits {'both' if fitting else 'neither'}"
+    if not fitting:
+        misfits = [f"no frame for {_some(outside(numbers, base, frames))} if the first is {base}" for base in (0, 1)]
+        got += f" ({', '.join(misfits)})"
+    what = "cannot tell whether its frame numbers start at 0 or 1"
+    return Finding("first_number", Problem(sheet.where, what, _allowed(frames), got, _remedy(sheet)))
+
+
+def _contradicted(sheet: Sheet, numbers: Sequence[int], frames: int, general: int) -> Finding:
+    what = f"label_merge.first_number says {general}, but its frame numbers fit {1 - general} better"
+    return Finding("first_number", Problem(sheet.where, what, _allowed(frames), _extent(numbers), _remedy(sheet)))
+
+
+def _extent(numbers: Sequence[int]) -> str:
+    return f"{len(set(numbers))} numbers from {min(numbers)} to {max(numbers)}"
+
+
+def _some(numbers: Sequence[int]) -> str:
+    stretches = runs(numbers)
+    more = ", ..." if len(stretches) > MOST_SHOWN else ""
+    return ", ".join(span(first, last) for first, last in stretches[:MOST_SHOWN]) + more
+
+
+def _allowed(frames: int) -> str:
+    return f"numbers 0 to {frames - 1} or 1 to {frames} for a clip of {frames} frames"
+
+
+def _remedy(sheet: Sheet) -> str:
+    title = as_yaml(sheet.title)
+    return (
+        "Open the clip beside the sheet, then correct the numbers or set in params.yaml "
+        f"label_merge.first_number_of: {{{title}: 0}} or {{{title}: 1}}."
+    )

@@ -1,0 +1,127 @@
+"""A cohort in words and tables for the terminal; nothing here goes into a file, so it may name clips and sheets."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from stages.common.cohort import Clip
+from stages.common.decode import Probe
+from stages.common.sheets.findings import Finding
+from stages.common.sheets.names import as_yaml
+from stages.common.sheets.reading import Reading
+from stages.common.sheets.settings import LabelMerge, LabelParams
+from stages.common.sheets.shares import combinations, patients, shares, too_few_patients
+
+LEAST_PATIENTS = 2  # with a label, and without it: one to train on, one to test on
+
+
+def clip_table(
+    clips: Sequence[Clip],
+    sizes: Mapping[str, Probe],
+    reading: Reading,
+    labels: pd.DataFrame | None,
+    params: LabelParams,
+) -> str:
+    """Return one line a clip: name, size, the sheets matched, and frames a label."""
+    rows = []
+    for clip in clips:
+        size = sizes.get(clip.clip_id)
+        row = {"id": clip.clip_id, "clip": clip.name, "patient": clip.patient, "frames": "-", "size": "-", "fps": "-"}
+        if size is not None:
+            row |= {"frames": str(size.frames), "size": f"{size.width_px}x{size.height_px}", "fps": _rate(size)}
+        row["sheet"] = ", ".join(_title(titles.get(clip.clip_id), clip) for titles in reading.titles.values()) or "-"
+        row["first"] = ", ".join(str(its.get(clip.clip_id, "-")) for its in reading.first_numbers.values()) or "-"
+        rows.append(row | _positives(clip.clip_id, labels, params.names))
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return rows under their headings, names to the left and numbers to the right."""
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    columns = list(zip(*table, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    signs = [">" if all(_is_figure(cell) for cell in column[1:]) else "<" for column in columns]
+    lines = [
+        "  ".join(f"{cell:{sign}{width}}" for cell, sign, width in zip(line, signs, widths, strict=True))
+        for line in table
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_figure(cell: str) -> bool:
+    return cell == "-" or cell.replace(".", "").isdecimal()
+
+
+def _title(title: str | None, clip: Clip) -> str:
+    if title is None:
+        return "-"
+    return "as the clip" if title == clip.name else f"'{title}'"
+
+
+def _rate(size: Probe) -> str:
+    return "-" if size.frame_rate_hz is None else f"{size.frame_rate_hz:.3g}"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def _positives(clip_id: str, labels: pd.DataFrame | None, names: Sequence[str]) -> dict[str, str]:
+    if labels is None or clip_id not in labels.index.get_level_values("clip_id"):
+        return dict.fromkeys(names, "-")
+    its = labels.xs(clip_id, level="clip_id")
+    return {name: str(int(its[name].fillna(False).sum())) if its[name].notna().any() else "-" for name in names}
+
+
+def patient_lines(clips: Sequence[Clip]) -> str:
+    """Return the patients, each with its clips: a patient that is two splits a person over training and test."""
+    by_patient: dict[str, list[str]] = {}
+    for clip in clips:
+        by_patient.setdefault(clip.patient, []).append(clip.name)
+    lines = [f"  {patient}: {', '.join(names)}" for patient, names in sorted(by_patient.items())]
+    return "\n".join(["patients (clips of one infant must bear one patient):", *lines])
+
+
+def label_lines(labels: pd.DataFrame, clips: Sequence[Clip], params: LabelParams) -> str:
+    """Return shares and combinations of labels, and which labels too few patients have."""
+    patient = labels.index.get_level_values("clip_id").map({clip.clip_id: clip.patient for clip in clips})
+    counted = patients(labels, pd.Series(patient, index=labels.index), params.names)
+    rows = [
+        {
+            "label": name,
+            **{key: _figure(value) for key, value in share.items()},
+            "patients with a 1": str(counted[name]["positive"]),
+            "patients with a 0": str(counted[name]["negative"]),
+        }
+        for name, share in shares(labels, params.names).items()
+    ]
+    together = combinations(labels, list(params.labels))
+    lines = [
+        f"labels of {len(labels)} frames (share of the known ones):",
+        aligned(rows),
+        "together: " + ", ".join(f"{name} {frames}" for name, frames in together.items() if frames),
+    ]
+    for name, side, count in too_few_patients(counted, LEAST_PATIENTS):
+        lines.append(
+            f"warning: {name} is {side} in frames of {count} patient(s), at least {LEAST_PATIENTS} are needed: "
+            "protocol 'patient' cannot estimate it. Add patients, or read its results as the frame split's alone."
+        )
+    return "\n".join(lines)
+
+
+def proposals(findings: Sequence[Finding], section: LabelMerge) -> str:
+    """Return YAML that would mend what can be mended in params.yaml, for a person to confirm."""
+    by_key: dict[str, dict[str, str]] = {}
+    for finding in findings:
+        if finding.proposal is not None and section.stops(finding.kind):
+            key, sheet, value = finding.proposal
+            by_key.setdefault(key, {})[sheet] = value
+    if not by_key:
+        return ""
+    lines = ["to paste into params.yaml, section label_merge, after looking at each line:"]
+    for key, values in by_key.items():
+        all_of_it = getattr(section, key) | values  # pasting replaces the key, so what stands there comes along
+        lines += [f"  {key}:", *(f"    {as_yaml(sheet)}: {as_yaml(value)}" for sheet, value in all_of_it.items())]
+    return "\n".join(lines)

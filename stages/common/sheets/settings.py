@@ -1,0 +1,135 @@
+"""What params.yaml says about labels: which there are, where they stand in a sheet, what stops a run.
+
+`label_merge` and `check` read the same section through these classes, so that a cohort that passes
+the check passes the stage.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.common.errors import Problem
+from stages.common.labels import Label
+from stages.common.params import Strict
+from stages.common.tables import LABEL_COLUMNS
+
+Choice = Literal["stop", "warn"]
+Text = Annotated[str, Field(min_length=1)]
+LABEL_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Without(Strict):
+    """A derived label 'A without B', which some sheets hold in place of A.
+
+    Attributes:
+        label: A, e.g. `fluid`.
+        without: B, e.g. `cord`.
+        column: the heading under which a sheet holds 'A without B'.
+    """
+
+    label: Text
+    without: Text
+    column: Text
+
+
+class Problems(Strict):
+    """What happens on each kind of problem: `stop` the run, or `warn`, count it and list it in metrics/labels.json.
+
+    Attributes:
+        not_binary: a cell that is no 0, 1 or blank; on `warn` the label is unknown.
+        blank_cell: an empty label cell; on `warn` the label is unknown. Blank never means 0.
+        duplicate_frame: a frame with several rows; on `warn` labels in which they differ are unknown.
+        contradiction: labels that exclude each other are both 1; on `warn` all labels of the frame are unknown.
+        frame_without_label: a frame without a row; on `warn` its labels are unknown.
+        label_without_frame: a row whose frame the clip does not have; on `warn` the row is left out.
+        clip_without_sheet: a clip that an expert has not labelled; on `warn` that expert has no say on it.
+    """
+
+    not_binary: Choice
+    blank_cell: Choice
+    duplicate_frame: Choice
+    contradiction: Choice
+    frame_without_label: Choice
+    label_without_frame: Choice
+    clip_without_sheet: Choice
+
+
+class LabelMerge(Strict):
+    """The section `label_merge` of params.yaml.
+
+    A sheet is named as in its workbook; `<expert>/<sheet>` names the sheet of one of several experts.
+
+    Attributes:
+        filename_column: heading of the column whose entries end in the frame's number.
+        clip_column: heading of the column that names the clip, in `labels.csv` and `labels_<expert>.csv`.
+        first_number: the number of a clip's first frame in the sheets; `auto` takes the one that fits a sheet.
+        first_number_of: sheet -> first number, for sheets that number otherwise or fit both.
+        aliases: sheet -> clip, for sheets named otherwise than their clip.
+        column_aliases: heading in a sheet -> heading expected.
+        ignored_sheets: sheet -> reason, for sheets that hold no labels.
+        definitions: sheet -> which label its column means, for sheets with the column of a `without` label.
+        without: derived label -> how it is made.
+        excludes_others: the label with which no other can be 1; `null` for none.
+        problems: what stops a run.
+    """
+
+    filename_column: Text
+    clip_column: Text
+    first_number: Literal[0, 1, "auto"]
+    first_number_of: dict[str, Literal[0, 1]]
+    aliases: dict[str, str]
+    column_aliases: dict[str, str]
+    ignored_sheets: dict[str, str]
+    definitions: dict[str, str]
+    without: Annotated[dict[str, Without], Field(max_length=1)]
+    excludes_others: str | None
+    problems: Problems
+
+    def stops(self, kind: str) -> bool:
+        """Return whether a problem of this kind stops the run; kinds that leave no choice always do."""
+        return kind not in Problems.model_fields or getattr(self.problems, kind) == "stop"
+
+
+class LabelParams(Strict):
+    """The two top-level keys that say what a label is.
+
+    Attributes:
+        labels: label -> its column, in the order of the model's outputs.
+        label_merge: how sheets are read.
+    """
+
+    labels: Annotated[dict[str, Label], Field(min_length=1)]
+    label_merge: LabelMerge
+
+    @property
+    def names(self) -> list[str]:
+        """The labels, then the derived ones: the label columns of labels.csv."""
+        return [*self.labels, *self.label_merge.without]
+
+
+def mistakes(params: LabelParams) -> list[Problem]:
+    """Return what is wrong between keys of params.yaml that are right one by one."""
+    section, known = params.label_merge, list(params.labels)
+    wrong = [_unlike_a_name(name) for name in params.names if not LABEL_NAME.fullmatch(name) or name in LABEL_COLUMNS]
+    if section.excludes_others is not None:
+        wrong += _outside("excludes_others", section.excludes_others, known)
+    for name, rule in section.without.items():
+        wrong += _outside(f"without.{name}.label", rule.label, known)
+        wrong += _outside(f"without.{name}.without", rule.without, [label for label in known if label != rule.label])
+        wrong += _outside(f"without.{name}", name, [name] if name not in known else ["a name that is no label yet"])
+    meanings = [meaning for name, rule in section.without.items() for meaning in (rule.label, name)]
+    for sheet, meaning in section.definitions.items():
+        wrong += _outside(f"definitions.{sheet}", meaning, meanings or ["nothing, as label_merge.without is empty"])
+    return wrong
+
+
+def _unlike_a_name(name: str) -> Problem:
+    expected = f"a lower-case letter, then letters, digits and _, and none of {', '.join(LABEL_COLUMNS)}"
+    return Problem("params.yaml: labels", "name of a label", expected, repr(name), "Rename the label.")
+
+
+def _outside(key: str, value: str, allowed: list[str]) -> list[Problem]:
+    if value in allowed:
+        return []
+    return [Problem(f"params.yaml: label_merge.{key}", "wrong value", " or ".join(allowed), repr(value), "Correct it.")]

@@ -1,0 +1,90 @@
+"""Read an Excel workbook into sheets, refusing what could exhaust the machine or what only seems to hold a value."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+from openpyxl import load_workbook
+from openpyxl.cell import Cell
+from openpyxl.cell.cell import MergedCell
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet.worksheet import Worksheet
+
+from stages.common.sheets.findings import Finding
+from stages.common.sheets.rows import Entry, Formula, Row, Sheet, filled, unreadable
+
+# Far beyond 13 clips of 400 rows (0.3 MB unpacked), far below what fills the memory of a laptop
+MAX_UNPACKED_BYTES = 64 * 2**20
+MAX_CELLS = 2_000_000
+# What zipfile, zlib, the XML parser and openpyxl raise on damaged input (found by flipping bytes)
+DAMAGE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException,
+)  # fmt: skip
+SAVE_AGAIN = "Open it in a spreadsheet program and save it as .xlsx, without a password."
+
+
+def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list[Finding]]:
+    """Return the sheets of a workbook, or what hinders.
+
+    openpyxl's read-only mode would not tell merged cells, where all but the first look blank, and `data_only` would
+    not tell formulas; so the whole workbook is loaded, after its unpacked size has been checked.
+
+    Args:
+        path: the .xlsx file.
+        name: how messages call it.
+        expert: whose it is.
+    """
+    try:
+        if (size := _unpacked_bytes(path)) > MAX_UNPACKED_BYTES:
+            limit = f"at most {MAX_UNPACKED_BYTES // 2**20} MiB when unpacked"
+            return [], [unreadable(name, limit, f"{size / 2**20:.0f} MiB", "Keep nothing but the labels in it.")]
+        worksheets = load_workbook(path).worksheets
+    except DAMAGE as error:
+        return [], [unreadable(name, "an Excel workbook (.xlsx)", _reason(error), SAVE_AGAIN)]
+    too_large = [_too_large(worksheet, name) for worksheet in worksheets if _cells(worksheet) > MAX_CELLS]
+    return [_sheet(worksheet, name, expert) for worksheet in worksheets if _cells(worksheet) <= MAX_CELLS], too_large
+
+
+def _unpacked_bytes(path: Path) -> int:
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, zipfile.BadZipFile):
+        return "something else: an old .xls, a file with a password, or an incomplete copy"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _cells(worksheet: Worksheet) -> int:
+    return int(worksheet.max_row * worksheet.max_column)
+
+
+def _too_large(worksheet: Worksheet, name: str) -> Finding:
+    where, got = f"{name}, sheet '{worksheet.title}'", f"{worksheet.max_row} rows by {worksheet.max_column} columns"
+    return unreadable(where, f"at most {MAX_CELLS} cells", got, "Delete the empty rows and columns behind the labels.")
+
+
+def _sheet(worksheet: Worksheet, name: str, expert: str) -> Sheet:
+    rows = (
+        Row(number, tuple(_entry(cell) for cell in cells))
+        for number, cells in enumerate(worksheet.iter_rows(), start=1)
+    )
+    return Sheet(
+        expert=expert,
+        title=worksheet.title,
+        where=f"{name}, sheet '{worksheet.title}'",
+        rows=tuple(row for row in rows if filled(row)),
+        hidden=worksheet.sheet_state != "visible",
+        merged=tuple(sorted(str(area) for area in worksheet.merged_cells.ranges)),
+    )
+
+
+def _entry(cell: Cell | MergedCell) -> Entry:
+    if cell.data_type == "f":
+        return Formula()
+    if cell.value is None or isinstance(cell.value, (str, bool, int, float)):
+        return cell.value
+    return str(cell.value)  # dates and times: never a label, and shown as they are

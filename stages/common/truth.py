@@ -1,0 +1,41 @@
+"""The expert's labels as numbers: 1, 0 or NaN for unknown."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from stages.common.errors import Problem, raise_all
+from stages.common.tables import LABEL_COLUMNS, read_table
+
+
+def read_labels(path: Path, labels: Sequence[str]) -> pd.DataFrame:
+    """Return labels.csv with its key columns and `labels` as floats 1, 0 and NaN (unknown), rows in file order.
+
+    Args:
+        path: data/label_merge/labels.csv.
+        labels: names of the label columns wanted, in that order; other columns are dropped.
+
+    Raises:
+        PipelineError: a column is missing, there is no row, a patient is blank, or a cell is neither 1, 0 nor blank.
+    """
+    table = read_table(path, [*LABEL_COLUMNS, *labels], text=("frame_id", "clip_id", "patient"))
+    problems = [problem for label in labels for problem in _bad_cells(table, label, path)]
+    if table.empty:
+        problems.append(Problem(str(path), "no frames", "one row a frame", "none", "Run `dvc repro label_merge`."))
+    if table["patient"].isna().any():
+        nameless = table.loc[table["patient"].isna(), "frame_id"].iloc[0]
+        where = f"{path}, frame {nameless}"
+        problems.append(Problem(where, "no patient", "a pseudonym like P001", "blank", "Complete clips.csv."))
+    raise_all(problems, f"{path} cannot be used")
+    return table[[*LABEL_COLUMNS, *labels]].astype(dict.fromkeys(labels, float))
+
+
+def _bad_cells(table: pd.DataFrame, label: str, path: Path) -> list[Problem]:
+    number = pd.to_numeric(table[label], errors="coerce")
+    bad = table[label].notna() & ~number.isin([0, 1])
+    pairs = zip(table["frame_id"][bad], table[label][bad], strict=True)
+    return [
+        Problem(f"{path}, frame {frame}, column {label}", "not a label", "1, 0 or blank", repr(cell), "Mend the sheet.")
+        for frame, cell in pairs
+    ]

@@ -1,0 +1,199 @@
+"""Compare all models on the same frames, choose one by the doctor's rule, and write what the figures need.
+
+Reads   data/predictions/<protocol>/<fold>/<seed>/<model>.csv, .json   opens no model and no picture
+        data/curves/<protocol>/<fold>/<seed>/<model>/history.csv
+        data/label_merge/labels.csv, data/split/<protocol>.csv
+Writes  metrics/summary.json                    {protocol: {model: macro F1 on test}}
+        metrics/models/<protocol>/<model>.json  the study's table, a file a column
+        metrics/comparison.csv, comparison.md   the same for people
+        metrics/selected.json                   the chosen model, its thresholds, and why not the others
+        metrics/plots/*.csv                     the data behind the figures
+
+Choices (thresholds, the winner) read validation rows; test rows are only reported. Models are those that params.yaml
+declares, never those that lie on disk: files of models no longer declared are deleted first, because DVC would hash
+them with the folder.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import Field
+
+from stages.common import plots
+from stages.common.answers import Answers, Rows, baseline_answers, model_answers, split_rows
+from stages.common.baselines import BASELINES
+from stages.common.comparison import Figures, figures_of, long_table, refuse_different_tests
+from stages.common.comparison_page import protocol_markdown, whole_page
+from stages.common.decision import Decision
+from stages.common.errors import Problem, raise_all, run
+from stages.common.files import replacing, write_json, write_text
+from stages.common.params import Strict, read_params
+from stages.common.predictions import Training, read_all, refuse_missing, refuse_mix, remove_undeclared
+from stages.common.protocols import FoldKey, Nothing, Protocol, declared, read_split
+from stages.common.rule import Rule, judge, selection
+from stages.common.tables import write_table
+from stages.common.thresholds import Threshold
+from stages.common.truth import read_labels
+
+PREDICTIONS = Path("data/predictions")
+CURVES = Path("data/curves")
+LABELS = Path("data/label_merge/labels.csv")
+SPLIT = Path("data/split")
+OUT = Path("metrics")
+PHANTOM = (
+    "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"
+)
+
+
+class Evaluate(Strict):
+    """The section `evaluate`."""
+
+    threshold: Threshold  # how a probability becomes yes or no
+    decision: Decision  # how the labels become GO, stop or no view
+    rule: Rule  # how the model is chosen
+
+
+class Params(Strict):
+    """What this stage reads of params.yaml."""
+
+    seed: int  # part of the predictions' place
+    cohort: str  # `phantom` is said aloud in the comparison
+    labels: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the label columns
+    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the models
+    protocols: dict[Protocol, Nothing]
+    folds: dict[FoldKey, Nothing]
+    evaluate: Evaluate
+
+
+def refuse_unknown_names(params: Params) -> None:
+    """Stop when the decision or the rule names a label that there is not, or a model has a baseline's name."""
+    section = params.evaluate
+    named: dict[str, Iterable[str]] = {
+        "evaluate.decision.go": section.decision.go,
+        "evaluate.decision.stop": section.decision.stop,
+        "evaluate.rule.minimise": section.rule.minimise,
+        "evaluate.rule.subject_to": section.rule.subject_to,
+    }
+    labels = ", ".join(params.labels)
+    problems = [
+        Problem(f"params.yaml: {key}", "unknown label", f"one of {labels}", label, "Name a key of `labels`.")
+        for key, names in named.items()
+        for label in names
+        if label not in params.labels
+    ]
+    problems += [
+        Problem("params.yaml: architectures", "a baseline's name", "another name", name, "Rename the model.")
+        for name in BASELINES
+        if name in params.architectures
+    ]
+    if not declared(params.protocols, params.folds):
+        where = "params.yaml: protocols and folds"
+        problems.append(Problem(where, "nothing to evaluate", "a protocol, e.g. `frame: {}`", "none", "Declare one."))
+    raise_all(problems, "params.yaml has mistakes")
+
+
+def trainings(params: Params) -> list[Training]:
+    """Return every training that params.yaml declares."""
+    return [
+        Training(protocol, fold, params.seed, model)
+        for protocol, folds in declared(params.protocols, params.folds).items()
+        for fold, model in product(folds, params.architectures)
+    ]
+
+
+def read_answers(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
+    """Return protocol -> its rows and the answers of each model to them, baselines first.
+
+    Raises:
+        PipelineError: files are missing, tables do not fit the split, or models were trained with different params.
+    """
+    runs, labels = trainings(params), list(params.labels)
+    files = {training: Path(f"{training.below(PREDICTIONS)}.csv") for training in runs}
+    sidecars = {training: path.with_suffix(".json") for training, path in files.items()}
+    remove_undeclared(PREDICTIONS, [*files.values(), *sidecars.values()])
+    remove_undeclared(CURVES, [training.below(CURVES) for training in runs])
+    refuse_missing([*files.values(), *sidecars.values(), *histories(runs).values()])
+    refuse_mix(sidecars)
+    frames = read_labels(LABELS, labels)
+    protocols = declared(params.protocols, params.folds)
+    splits = {protocol: read_split(SPLIT / f"{protocol}.csv", folds, frames) for protocol, folds in protocols.items()}
+    rows = {protocol: split_rows(split, labels) for protocol, split in splits.items()}
+    tables = read_all(files, {protocol: of.frames for protocol, of in rows.items()}, labels)
+    found = {}
+    for protocol, folds in protocols.items():
+        answers = baseline_answers(splits[protocol], labels)
+        for model in params.architectures:
+            scores = pd.concat([tables[Training(protocol, fold, params.seed, model)] for fold in folds]).to_numpy(float)
+            answers[model] = model_answers(rows[protocol], scores, labels, params.evaluate.threshold)
+        found[protocol] = rows[protocol], answers
+    return found
+
+
+def histories(runs: list[Training]) -> dict[Training, Path]:
+    """Return where each training's losses lie."""
+    return {training: training.below(CURVES) / "history.csv" for training in runs}
+
+
+def select(rows: Rows, models: Mapping[str, Answers], params: Params) -> dict[str, Any]:
+    """Return what selected.json says of one protocol; only validation rows are read."""
+    labels = list(params.labels)
+    judged = {model: judge(rows, answers, labels, params.evaluate.rule) for model, answers in models.items()}
+    baselines = {model: judged.pop(model) for model in BASELINES}
+    chosen = selection(judged, baselines, params.evaluate.rule)
+    for model, entry in chosen["models"].items():
+        entry["thresholds"] = models[model].thresholds
+    return chosen
+
+
+def write_plots(
+    found: Mapping[str, tuple[Rows, dict[str, Answers]]], tables: Mapping[str, Mapping[str, Figures]], params: Params
+) -> None:
+    """Write metrics/plots, afresh."""
+    labels, section = list(params.labels), params.evaluate
+    each = [(name, rows, models, labels) for name, (rows, models) in found.items()]
+    data = {
+        "scores": [plots.score_bars(tables)],
+        "errors": [plots.error_bars(tables, section.rule)],
+        "curves": [plots.training_curves(histories(trainings(params)))],
+        "confusion": [plots.label_confusions(*of) for of in each],
+        "decisions": [plots.decision_confusions(*of, section.decision) for of in each],
+        "roc": [plots.roc_points(*of) for of in each],
+        "precision_recall": [plots.precision_recall_points(*of) for of in each],
+    }
+    with replacing(OUT / "plots") as folder:
+        for name, parts in data.items():
+            write_table(folder / f"{name}.csv", pd.concat([part for part in parts if len(part)] or parts))
+
+
+def main() -> None:
+    """Compare, choose, write."""
+    params = read_params(Params)
+    refuse_unknown_names(params)
+    labels, decision = list(params.labels), params.evaluate.decision
+    found = read_answers(params)
+    tables: dict[str, dict[str, Figures]] = {}
+    for protocol, (rows, models) in found.items():
+        tables[protocol] = {model: figures_of(rows, said, labels, decision, protocol) for model, said in models.items()}
+        refuse_different_tests(protocol, tables[protocol])
+    selected = {protocol: select(rows, models, params) for protocol, (rows, models) in found.items()}
+    pages = [
+        protocol_markdown(protocol, rows, models, tables[protocol], selected[protocol], labels, decision)
+        for protocol, (rows, models) in found.items()
+    ]
+    with replacing(OUT / "models") as folder:
+        for protocol, table in tables.items():
+            for model, figures in table.items():
+                write_json(folder / protocol / f"{model}.json", figures, sort_keys=False)  # the study's order
+    summary = {name: {model: figures["macro F1"] for model, figures in table.items()} for name, table in tables.items()}
+    write_json(OUT / "summary.json", summary, sort_keys=False)
+    write_json(OUT / "selected.json", selected, sort_keys=False)
+    write_table(OUT / "comparison.csv", long_table(tables))
+    write_text(OUT / "comparison.md", whole_page(params.cohort, pages))
+    write_plots(found, tables, params)
+
+
+if __name__ == "__main__":
+    run(main)

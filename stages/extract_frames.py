@@ -1,0 +1,167 @@
+"""Cut every clip of a cohort into lossless pictures of one size and, where it is known, one scale.
+
+Reads `data/cohorts/<cohort>/` (clips.csv and the clips). Writes `data/extract_frames/`:
+
+- `<clip_id>/<frame_index:05d>.png`: the sector on a square canvas, grey or RGB as decoded. The index is the 0-based
+  decode position, which thinning keeps.
+- `frames.csv`: frame_id, clip_id, patient, frame_index, time_s (blank where the clip states none).
+- `clips.csv`: what each clip is and how it was cut: `CLIP_COLUMNS`.
+
+Frames are counted by decoding. All clips are checked before anything is refused, and no file name, no tag and no date
+of a clip is written.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+from pydantic import Field
+
+from stages.common.canvas import Picture, Placement
+from stages.common.cine import CineParams, Survey, drawn, kept_indices, placement, survey
+from stages.common.cohort import Clip, check_clips
+from stages.common.decode import ClipError
+from stages.common.errors import PipelineError, Problem, raise_all, run
+from stages.common.files import replacing
+from stages.common.params import Strict, read_params
+from stages.common.progress import in_parallel
+from stages.common.tables import FRAME_COLUMNS, frame_id, write_table
+
+COHORTS = Path("data/cohorts")
+OUT = Path("data/extract_frames")
+CLIP_COLUMNS = (
+    "clip_id", "patient", "position", "frames_decoded", "frames_stated", "frames_kept", "frame_rate_hz", "width_px",
+    "height_px", "crop_x_px", "crop_y_px", "crop_width_px", "crop_height_px", "crop_source", "depth_cm", "mm_per_px",
+    "scale_source", "shown_share", "coloured",
+)  # fmt: skip
+# OpenCV's own fast setting, pinned: naming the level alone makes it try every filter, which doubles the time
+PNG = (
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
+)  # fmt: skip
+
+
+class Params(Strict):
+    """What extract_frames reads of params.yaml."""
+
+    cohort: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")  # folder under data/cohorts
+    size: int = Field(ge=16, le=1024)  # side of the square pictures in px
+    extract_frames: CineParams
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """One clip written: its row of clips.csv and its rows of frames.csv."""
+
+    clip: dict[str, Any]
+    frames: list[tuple[Any, ...]]
+
+
+def extract_clip(clip: Clip, folder: Path, size: int, params: CineParams) -> Extracted | Problem:
+    """Write the pictures of one clip under `folder`; a clip that cannot be used comes back as its problem."""
+    cv2.setNumThreads(1)  # clips run side by side on all cores
+    try:
+        surveyed = survey(clip.path, clip.crop, clip.depth_cm, params)
+        indices = kept_indices(len(surveyed.times_s), params.stride, params.max_frames).tolist()
+        where = placement(surveyed, size, params)
+        (folder / clip.clip_id).mkdir(parents=True)
+        for index, picture in drawn(surveyed, indices, where):
+            write_png(folder / clip.clip_id / f"{index:05d}.png", picture)
+    except ClipError as error:
+        return replace(error.problem, where=f"clip '{clip.name}' ({error.problem.where})")
+    rows = [_frame_row(clip, index, surveyed.times_s[index]) for index in indices]
+    return Extracted(_clip_row(clip, surveyed, where, len(indices)), rows)
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write a grey or RGB picture without loss. Raises PipelineError where the disk refuses it."""
+    stored = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
+    if not cv2.imwrite(str(path), stored, PNG):
+        raise PipelineError(f"{path} cannot be written. Check that the disk has room and the folder is yours.")
+
+
+def _frame_row(clip: Clip, index: int, time_s: float | None) -> tuple[Any, ...]:
+    return frame_id(clip.clip_id, index), clip.clip_id, clip.patient, index, time_s
+
+
+def _clip_row(clip: Clip, surveyed: Survey, where: Placement, kept: int) -> dict[str, Any]:
+    view, header = surveyed.view, surveyed.header
+    crop = dict(zip(("crop_x_px", "crop_y_px", "crop_width_px", "crop_height_px"), view.crop, strict=True))
+    return crop | {
+        "clip_id": clip.clip_id,
+        "patient": clip.patient,
+        "position": clip.position,
+        "frames_decoded": len(surveyed.times_s),
+        "frames_stated": header.frames_stated,
+        "frames_kept": kept,
+        "frame_rate_hz": header.frame_rate_hz,
+        "width_px": surveyed.whole[2],
+        "height_px": surveyed.whole[3],
+        "crop_source": view.crop_source,
+        "depth_cm": clip.depth_cm,
+        "mm_per_px": where.mm_per_px,
+        "scale_source": view.scale_source,
+        "shown_share": where.shown_share,
+        "coloured": int(surveyed.coloured),
+    }
+
+
+def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
+    """Write `out` from a cohort and return its clips.csv.
+
+    Raises:
+        PipelineError: one message with every clip, row and file that cannot be used; then nothing is written.
+    """
+    clips, problems = check_clips(cohort)
+    with replacing(out) as folder:
+        work = partial(extract_clip, folder=folder, size=params.size, params=params.extract_frames)
+        # The largest first, so that no core is left alone with a long clip at the end
+        by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
+        results = [result for _, result in in_parallel(work, by_size, "clips", "clip")]
+        problems += [result for result in results if isinstance(result, Problem)]
+        raise_all(problems, f"the clips of cohort '{cohort.name}' cannot be used")
+        extracted = [result for result in results if isinstance(result, Extracted)]
+        table = _write_tables(folder, sorted(extracted, key=lambda one: int(one.clip["clip_id"][1:])))
+    _say(table)
+    return table
+
+
+def _write_tables(folder: Path, extracted: Sequence[Extracted]) -> pd.DataFrame:
+    rows = [row for one in extracted for row in one.frames]
+    write_table(folder / "frames.csv", pd.DataFrame(rows, columns=list(FRAME_COLUMNS)))
+    clips = pd.DataFrame([one.clip for one in extracted], columns=list(CLIP_COLUMNS))
+    clips["frames_stated"] = clips["frames_stated"].astype("Int64")  # blank where unknown, and no decimals
+    write_table(folder / "clips.csv", clips)
+    return clips
+
+
+def _say(table: pd.DataFrame) -> None:
+    """Tell on stderr what a person should look at: counts, and the clips concerned."""
+    kept, decoded = table["frames_kept"].sum(), table["frames_decoded"].sum()
+    print(f"{kept} of {decoded} frames of {len(table)} clips kept", file=sys.stderr)
+    concerns = {
+        "nothing moves, so the whole picture is kept": table["crop_source"] == "still",
+        "fewer frames than the container states, perhaps cut short": table["frames_decoded"] < table["frames_stated"],
+        "scale unknown, so fitted to the canvas": table["scale_source"] == "unknown",
+        "larger than field_mm, so cut": table["shown_share"] < 1,
+    }
+    for what, concerned in concerns.items():
+        clip_ids = table.loc[concerned.fillna(False).astype(bool), "clip_id"]
+        if len(clip_ids):
+            print(f"clips: {len(clip_ids)}: {what}: {', '.join(clip_ids)}", file=sys.stderr)
+
+
+def main() -> None:
+    """Extract the cohort that params.yaml names."""
+    params = read_params(Params)
+    extract(COHORTS / params.cohort, OUT, params)
+
+
+if __name__ == "__main__":
+    run(main)

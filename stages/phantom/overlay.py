@@ -1,0 +1,67 @@
+"""The machine's burnt-in overlays: mark, grey bar, depth ruler in faint yellow, focus arrows.
+
+They depend on the depth setting alone, as in the study, and so say nothing about the labels. The mark reads PH for
+phantom, so that no frame can pass for a patient's.
+"""
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.phantom.view import View
+
+Frame = NDArray[np.uint8]
+
+RULER_BGR = (113, 168, 165)  # measured on the study's frames
+ARROW_BGR = (20, 235, 250)
+FOCI_MM = (5.8, 13.9)
+BAR = (0.018, 0.048, 0.13, 0.385)  # left, right, top, bottom as shares of width and height
+
+
+def draw_overlay(view: View) -> Frame:
+    """Return the overlay alone, uint8 BGR (height, width, 3); 0 where the sector shows through."""
+    overlay = np.zeros((view.height_px, view.width_px, 3), np.uint8)
+    _mark(overlay, view)
+    _bar(overlay, view)
+    _ruler(overlay, view)
+    return overlay
+
+
+def compose(sector: NDArray[np.uint8], overlay: Frame, view: View) -> Frame:
+    """Put a sector (rows, columns) into its frame (height, width, 3) under the overlay."""
+    frame = np.zeros_like(overlay)
+    frame[view.sector] = sector[..., None]
+    return np.where(overlay.max(axis=2, keepdims=True) > 24, overlay, frame)
+
+
+def _mark(overlay: Frame, view: View) -> None:
+    unit = view.height_px / 352
+    left = max(2, view.left_px - round(19 * unit))
+    for row, (text, shift) in enumerate((("PH", 0), ("Le", 3))):
+        at = (left + round(shift * unit), round((14 + 11 * row) * unit))
+        cv2.putText(overlay, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36 * unit, (235, 235, 235), 1, cv2.LINE_AA)
+
+
+def _bar(overlay: Frame, view: View) -> None:
+    left, right = (round(share * view.width_px) for share in BAR[:2])
+    top, bottom = (round(share * view.height_px) for share in BAR[2:])
+    shade = np.linspace(255, 25, bottom - top).astype(np.uint8)
+    overlay[top:bottom, left:right] = shade[:, None, None]
+
+
+def _ruler(overlay: Frame, view: View) -> None:
+    unit, right = view.height_px / 352, view.width_px - 1
+    for quarter in range(int(view.depth_mm / 2.5) + 1):
+        row = view.top_px + round(quarter * 2.5 * view.px_per_mm)
+        whole = quarter % 4 == 0
+        long = round((9 if whole else 5) * unit)
+        inset = 0 if whole else round(2 * unit)
+        cv2.line(overlay, (right - long - inset, row), (right - inset, row), RULER_BGR, 1)
+        if whole and quarter:
+            at = (right - round(17 * unit), row + round(5 * unit))
+            cv2.putText(overlay, str(quarter // 4), at, cv2.FONT_HERSHEY_SIMPLEX, 0.38 * unit, RULER_BGR, 1, cv2.LINE_AA)
+    for focus in FOCI_MM:
+        row, size = view.top_px + round(focus * view.px_per_mm), round(6 * unit)
+        tip = np.array([[right - size, row], [right, row - size], [right, row + size]])
+        cv2.fillConvexPoly(overlay, tip, ARROW_BGR, cv2.LINE_AA)

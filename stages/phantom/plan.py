@@ -1,0 +1,109 @@
+"""Which clips there are, and for each the sweep that lets the cohort meet its prevalences. No picture is drawn."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.phantom.anatomy import Patient, draw_patient
+from stages.phantom.labels import Labels, Visibility, read, see
+from stages.phantom.params import Layout, Params, Phantom
+from stages.phantom.sweep import Settings, Sweep, draw_settings, draw_sweep
+
+# clip, patient, frames: STUDY.md; which clips share an infant follows from their names
+STUDY = (
+    ("LPILOT SITTING2", "P001", 373), ("LPILOT LAT2", "P001", 373), ("US00000L", "P002", 67),
+    ("LPILOT LAT1", "P001", 288), ("LPILOT LAT3", "P001", 221), ("LPSON0001POSTFNLCONUS", "P003", 108),
+    ("LPSON0001POSTFSTCONUS", "P003", 108), ("01.09.3hrs-0025097", "P004", 180), ("01.09.47hrs-0025098", "P004", 180),
+    ("AM12", "P005", 373), ("BM12", "P006", 373), ("XM12", "P007", 371), ("YM12", "P008", 373),
+)  # fmt: skip
+MIN_FRAMES = 4  # the fewest that still show a change of label
+BALANCE = 1.0  # weight of each clip's own mix of labels beside the cohort's: a clip shows all labels if it can
+ROUNDS = 6  # passes over the clips when sweeps are chosen; it settles in three
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip, ready to render: what is shown in which frame, and how it is labelled."""
+
+    clip: str
+    patient: Patient
+    settings: Settings
+    sweep: Sweep
+    visibility: Visibility
+    labels: Labels
+    kept: NDArray[np.int_]  # positions in the full-rate sweep of the frames to render
+
+    @property
+    def frames(self) -> int:
+        return len(self.kept)
+
+
+def list_clips(layout: str | Layout) -> list[tuple[str, str, int]]:
+    """Return (clip, patient, frames at scale 1.0)."""
+    if isinstance(layout, str):
+        return list(STUDY)
+    return [
+        (f"P{patient:03d}_{clip}", f"P{patient:03d}", layout.frames_per_clip)
+        for patient in range(1, layout.patients + 1)
+        for clip in range(1, layout.clips_per_patient + 1)
+    ]
+
+
+def plan_cohort(params: Params) -> list[ClipPlan]:
+    """Plan every clip of the cohort; the same params give the same plans."""
+    phantom = params.phantom
+    clips = list_clips(phantom.layout)
+    patients = {name: draw_patient(name, params.seed, phantom) for _, name, _ in clips}
+    candidates = [
+        [_plan_clip(clip, patients[name], frames, number, phantom) for number in range(phantom.sweep_candidates)]
+        for clip, name, frames in clips
+    ]
+    chosen = choose(np.array([[_tally(plan.labels) for plan in row] for row in candidates]), _target(phantom))
+    return [row[pick] for row, pick in zip(candidates, chosen, strict=True)]
+
+
+def _plan_clip(clip: str, patient: Patient, frames: int, candidate: int, phantom: Phantom) -> ClipPlan:
+    settings = draw_settings(clip, patient.seed, phantom)
+    sweep = draw_sweep(patient, clip, candidate, frames, phantom)
+    visibility = see(patient, settings, sweep, phantom.width_px / phantom.height_px)
+    labels = read(visibility, patient.seed, clip, candidate)
+    return ClipPlan(clip, patient, settings, sweep, visibility, labels, thin(frames, phantom.scale))
+
+
+def thin(frames: int, scale: float) -> NDArray[np.int_]:
+    """Positions kept at `scale`: the whole sweep at a lower frame rate."""
+    count = min(frames, max(MIN_FRAMES, round(frames * scale)))
+    return ((np.arange(count) + 0.5) * frames / count).astype(int)
+
+
+def _tally(labels: Labels) -> tuple[int, int, int, int, int]:
+    """Frames with cord, fluid, bad quality, cord and fluid; all frames."""
+    both = labels.cord & labels.fluid
+    return (*(int(ticks.sum()) for ticks in (labels.cord, labels.fluid, labels.bad_quality, both)), len(both))
+
+
+def _target(phantom: Phantom) -> NDArray[np.float64]:
+    aim = phantom.prevalence
+    return np.array([aim.cord, aim.fluid, aim.bad_quality, aim.cord_and_fluid])
+
+
+def choose(tally: NDArray[np.int_], target: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Pick one candidate a clip so that the pooled shares come nearest to `target`, each clip's own not far from it.
+
+    Args:
+        tally: (clips, candidates, 5), counts of the four label events and of all frames.
+        target: (4,), wanted shares.
+
+    Coordinate descent: each clip in turn takes the candidate that suits the others' choice best.
+    """
+    counts, frames = tally[:, :, :4].astype(float), tally[:, 0, 4].sum()
+    own = np.abs(counts / frames - target * tally[:, :, 4:] / frames).sum(axis=2)  # (clips, candidates)
+    picks = np.zeros(len(tally), int)
+    for _ in range(ROUNDS):
+        for clip in np.argsort(-tally[:, 0, 4], kind="stable"):
+            others = sum(counts[other, picks[other]] for other in range(len(tally)) if other != clip)
+            miss = np.abs((counts[clip] + others) / frames - target).sum(axis=1)
+            picks[clip] = int(np.argmin(miss + BALANCE * own[clip]))
+    return picks

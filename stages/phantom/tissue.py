@@ -1,0 +1,231 @@
+"""Echo strength and loss of every tissue in one transverse plane: the map that the speckle is weighted with.
+
+All maps are float32 arrays (rows, columns) over the sector; echo strength in dB relative to subcutaneous fat.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.phantom import noise
+from stages.phantom.anatomy import Patient, collection_mm, window_half_mm, window_openness
+from stages.phantom.canal import Canal, Roots, canal_at, roots_at
+from stages.phantom.view import Pose, View
+
+Map = NDArray[np.float32]
+
+FLUID_DB = -60.0
+NO_SHINE_DB = -99.0
+EDGE_MM = 0.16  # width over which one tissue passes into another
+
+
+@dataclass
+class Slice:
+    """A plane while it is drawn: coordinates (mm), echo strength (dB) and two-way loss (dB/mm)."""
+
+    x: Map
+    y: Map
+    streaks: Map
+    patches: Map
+    echo_db: Map  # diffuse scatter
+    shine_db: Map  # interfaces that mirror the beam, without speckle
+    loss: Map
+
+    def paint(self, level: Map | float, mask: Map) -> None:
+        """Replace the echo strength where `mask` (0..1) is set; interfaces there vanish."""
+        self.echo_db += (level - self.echo_db) * mask
+        self.shine_db += (NO_SHINE_DB - self.shine_db) * mask
+
+    def line(self, level: Map | float, distance: Map, width_mm: float) -> None:
+        """Add a bright interface along `distance` = 0; partly mirror, partly rough."""
+        ridge = level - 12 * (distance / np.float32(width_mm)) ** 2
+        np.maximum(self.shine_db, ridge, out=self.shine_db)
+        np.maximum(self.echo_db, ridge - 3, out=self.echo_db)
+
+
+def inside(depth: Map, edge_mm: float = EDGE_MM) -> Map:
+    """Soft step: 1 where `depth` (mm inwards from a border) is positive."""
+    return np.clip(0.5 + depth / np.float32(2 * edge_mm), 0, 1)
+
+
+def draw_slice(patient: Patient, view: View, pose: Pose, z_mm: float, gravity: tuple[float, float],
+               time_s: float) -> Slice:  # fmt: skip
+    """Draw every tissue of plane `z_mm` as the probe in `pose` sees it."""
+    plane = deformed_plane(patient, view, pose, z_mm)
+    canal = canal_at(patient, np.float64(z_mm), gravity)
+    _soft_tissue(plane, patient, z_mm)
+    _spine_front(plane, patient, canal, z_mm)
+    _ring(plane, patient, canal)
+    _sac(plane, canal)
+    _cord(plane, patient, canal, z_mm)
+    _roots(plane, patient, roots_at(patient, z_mm, gravity, time_s), view)
+    _collection(plane, patient, canal, z_mm)
+    _arch(plane, patient, z_mm)
+    return plane
+
+
+def deformed_plane(patient: Patient, view: View, pose: Pose, z_mm: float) -> Slice:
+    """Coordinates of the plane under the infant's irregular shape, and its connective tissue."""
+    affine, size = pose.to_tissue(view), (view.rows, view.columns)
+    columns, rows = np.arange(view.columns, dtype=np.float32), np.arange(view.rows, dtype=np.float32)[:, None]
+    x, y = (np.float32(a) * columns + np.float32(b) * rows + np.float32(c) for a, b, c in affine)
+    shape = noise.blend(noise.shape_plane, patient.seed, patient.name, z_mm, noise.SHAPE_STEP_MM)
+    wobble = noise.sample(shape, affine, noise.SHAPE_MM, size, cv2.INTER_CUBIC) * np.float32(patient.stretch_mm)
+    fibre = noise.blend(noise.fibre_plane, patient.seed, patient.name, z_mm, noise.FIBRE_STEP_MM)
+    fibre = noise.sample(fibre, affine, noise.FIBRE_MM, size, cv2.INTER_LINEAR)
+    echo = np.full(size, -6, np.float32) + 3 * fibre[..., 1]
+    loss = np.full(size, patient.loss_db_per_mm, np.float32)
+    shine = np.full(size, NO_SHINE_DB, np.float32)
+    return Slice(x + wobble[..., 0], y + wobble[..., 1], fibre[..., 0], fibre[..., 1], echo, shine, loss)
+
+
+def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
+    """Fat, fascia, two bellies of muscle with septa, and the ligament between them."""
+    fat = patient.fat_db + 2.5 * plane.streaks
+    plane.paint(fat, inside(patient.fascia_mm - plane.y))
+    plane.loss *= 1 + 0.4 * plane.patches  # uneven tissue casts faint streaks
+    side = np.abs(plane.x)
+    lean = plane.x * np.float32(0.25 * np.sin(z_mm / 11)) * 0.1  # no infant is symmetric
+    side = side + lean
+    belly = np.minimum(plane.y - patient.fascia_mm, side - 1.6 - 0.06 * plane.y)
+    muscle = patient.muscle_db + 3.2 * plane.streaks + 3.0 * plane.patches
+    plane.paint(muscle, inside(np.minimum(belly, 26 - plane.y), 0.5))
+    plane.line(patient.fat_db + 5 + 2 * plane.patches, plane.y - patient.fascia_mm - 0.02 * side, 0.45)
+    _septa(plane, patient, side, z_mm, inside(belly - 0.3))
+    deep = inside(plane.y - 20 - 0.2 * side, 2.0) * inside(side - 9, 2.0)
+    plane.paint(-7 + 4 * plane.patches + 2 * plane.streaks, deep)
+
+
+def _septa(plane: Slice, patient: Patient, side: Map, z_mm: float, belly: Map) -> None:
+    """Sheaths between multifidus and longissimus, and short strands within them."""
+    sheath = side - 7.0 - 0.35 * (plane.y - 8) + 1.1 * plane.patches + np.float32(1.5 * np.sin(z_mm / 13))
+    level = patient.muscle_db + 9 + 4 * plane.streaks
+    strands = np.sin(plane.y * 1.1 - 0.3 * side + 2.0 * plane.patches + np.float32(z_mm / 8))
+    plane.paint(level, inside(0.35 - np.abs(sheath), 0.3) * belly * 0.7)
+    plane.paint(level - 1, inside(strands - 0.9, 0.08) * inside(plane.patches + 0.2, 0.5) * belly * 0.7)
+
+
+def _spine_front(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
+    """Vertebral body or disc in front of the sac: bright, streaked, fading, and dark behind."""
+    depth = plane.y - np.float32(canal.sac_y + canal.sac_ry) + 0.12 * np.abs(plane.x)
+    half = 4.6 + 1.3 * plane.patches + 0.8 * plane.streaks
+    body = inside(depth, 0.5) * inside(half - np.abs(plane.x) + 0.15 * depth, 1.6)
+    bands = 3.5 * np.sin(depth * 2.1 + 1.8 * plane.patches + z_mm) + 3 * plane.patches
+    plane.paint(patient.body_db + bands + 2 * plane.streaks - 0.9 * np.maximum(depth, 0), body)
+    plane.loss += np.float32(2.2) * inside(depth - 4.5, 1.5) * inside(8 - np.abs(plane.x), 1.5)
+
+
+def _ring(plane: Slice, patient: Patient, canal: Canal) -> None:
+    """Epidural fat, ligament and dura around the sac."""
+    radius = ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry)
+    out = (radius - 1) * np.float32((canal.sac_rx + canal.sac_ry) / 2)
+    behind = 1 + 0.5 * np.clip((canal.sac_y - plane.y) / 5, -1, 1)
+    thick = patient.rim_mm * behind * (1 + 0.35 * plane.patches)
+    plane.paint(patient.rim_db + 2 * plane.streaks + 3 * plane.patches, inside(out) * inside(thick - out, 0.5))
+    square = np.abs(plane.y - np.float32(canal.sac_y)) / np.float32(canal.sac_ry)  # faces the beam
+    plane.line(patient.rim_db - 2 + 6 * np.minimum(square, 1) + 3 * plane.patches, out - 0.15, 0.3)
+
+
+def ellipse_radius(plane: Slice, x: float, y: float, rx: float, ry: float) -> Map:
+    """Radius in units of the ellipse's border."""
+    return np.hypot((plane.x - np.float32(x)) / np.float32(rx), (plane.y - np.float32(y)) / np.float32(ry))
+
+
+def _sac(plane: Slice, canal: Canal) -> None:
+    radius = ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry)
+    fluid = inside((1 - radius) * np.float32(canal.sac_ry))
+    plane.paint(FLUID_DB, fluid)
+    plane.loss *= 1 - fluid
+
+
+def _cord(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
+    """Dark disc, bright rim where the beam meets it squarely, central dot that drops out at times."""
+    if canal.cord_rx < 0.25:
+        return
+    radius = ellipse_radius(plane, canal.cord_x, canal.cord_y, canal.cord_rx, canal.cord_ry)
+    depth = (1 - radius) * np.float32(canal.cord_ry)
+    plane.paint(patient.cord_db + 1.5 * plane.patches, inside(depth))
+    square = np.abs(plane.y - np.float32(canal.cord_y)) / np.float32(canal.cord_ry)
+    plane.line(patient.root_db - 4 + 6 * np.minimum(square, 1) + 2 * plane.patches, depth - 0.1, 0.28)
+    dot = patient.root_db + 1 - 9 * max(0.0, float(np.sin(z_mm / 1.9 + patient.level_phase_mm)))
+    centre = np.hypot(plane.x - np.float32(canal.cord_x), (plane.y - np.float32(canal.cord_y)) * 1.6)
+    plane.line(np.float32(dot), centre, 0.75)
+
+
+def _roots(plane: Slice, patient: Patient, roots: Roots, view: View) -> None:
+    """Rootlets as short bright dots, a little wider than high."""
+    for x, y, r, level in zip(roots.x, roots.y, roots.r, roots.db, strict=True):
+        near = _near(plane, x, y, 2.2, view)
+        distance = np.hypot((plane.x[near] - np.float32(x)) / 1.25, plane.y[near] - np.float32(y))
+        ridge = np.float32(patient.root_db + level) - 9 * (distance / np.float32(r)) ** 2
+        plane.echo_db[near] = np.maximum(plane.echo_db[near], ridge)
+
+
+def _near(plane: Slice, x: float, y: float, reach_mm: float, view: View) -> tuple[slice, slice]:
+    """Pixel window that surely holds the point (x, y): the whole plane's slope is close to 1 px per px."""
+    rows, columns = plane.x.shape
+    middle = plane.x[rows // 2]
+    column = int(np.argmin(np.abs(middle - np.float32(x))))
+    row = int(np.argmin(np.abs(plane.y[:, column] - np.float32(y))))
+    column = int(np.argmin(np.abs(plane.x[row] - np.float32(x))))
+    reach = round(reach_mm * view.px_per_mm)
+    return slice(max(row - reach, 0), row + reach + 1), slice(max(column - reach, 0), column + reach + 1)
+
+
+def _collection(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
+    """Crescent of fluid or clot behind the sac."""
+    thickness = float(collection_mm(patient, np.float64(z_mm)))
+    if thickness < 0.2:
+        return
+    radius = ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry)
+    out = (radius - 1) * np.float32(canal.sac_ry)
+    crescent = thickness * np.clip((canal.sac_y - plane.y) / np.float32(canal.sac_ry), 0, 1) + 0.3
+    mask = inside(out - 0.3) * inside(crescent - out)
+    plane.paint(-19 + 4 * plane.patches, mask)
+
+
+def _arch(plane: Slice, patient: Patient, z_mm: float) -> None:
+    """Laminae or facets with their shadow, and the cartilage of the spinous process between them."""
+    gap = float(window_half_mm(patient, np.float64(z_mm)))
+    openness = float(window_openness(patient, np.float64(z_mm)))
+    side = np.abs(plane.x)
+    roof = _roof_mm(patient, side)
+    depth, span = plane.y - roof, _arch_span(side, gap)
+    plane.paint(-9 + 2 * plane.patches, inside(depth - 0.3) * span * 0.8)
+    flavum = patient.rim_db + 6 + 3 * plane.patches + 1.5 * plane.streaks - 0.5 * side
+    plane.line(flavum, depth + 0.7 + 0.3 * plane.patches, 0.45)
+    facing = patient.bone_db - 2.5 * openness + 3.5 * plane.patches + 1.5 * plane.streaks - 14 * (1 - span)
+    trail = np.where(depth > 0, depth * 0.45, depth)  # reverberation thickens the far side
+    plane.line(facing, trail, 0.55)
+    plane.loss += np.float32(patient.lamina_db / 2.0) * span * inside(depth) * inside(2.0 - depth)
+    _spinous_process(plane, patient, 1 - openness)
+
+
+def _roof_mm(patient: Patient, side: Map) -> Map:
+    """Depth of the laminae's surface `side` mm from the midline; it levels out towards the facets."""
+    return patient.apex_mm + patient.lamina_slope * np.maximum(side - 1, 0) - 0.045 * np.maximum(side - 6, 0) ** 2
+
+
+def _arch_span(side: Map, gap_mm: float) -> Map:
+    """1 where there is bone: from the window's edge to the facet."""
+    return inside(side - gap_mm, 0.4) * inside(11.5 - side, 1.0)
+
+
+def bone_mask(plane: Slice, patient: Patient, z_mm: float) -> NDArray[np.bool_]:
+    """Surface of the bone, 1.2 mm thick; what lies behind it is shadow."""
+    side = np.abs(plane.x)
+    span = _arch_span(side, float(window_half_mm(patient, np.float64(z_mm))))
+    return (np.abs(plane.y - _roof_mm(patient, side)) < 0.6) & (span > 0.5)
+
+
+def _spinous_process(plane: Slice, patient: Patient, present: float) -> None:
+    """Cartilage: dark, oval, with a thin bright border; it weakens the beam a little."""
+    top, bottom = patient.fascia_mm - 0.6, patient.apex_mm + 0.8
+    radius = np.hypot(plane.x / 2.1, (plane.y - (top + bottom) / 2) / ((bottom - top) / 2))
+    mask = inside(1 - radius, 0.2) * np.float32(0.25 + 0.75 * present)
+    plane.paint(-15 + 2 * plane.patches, mask)
+    plane.line(np.float32(-4 - 8 * (1 - present)) + 2 * plane.patches, (radius - 1) * 2.1, 0.4)
+    plane.loss += np.float32(present * patient.cartilage_db / max(bottom - top, 1)) * inside(1 - radius, 0.2)

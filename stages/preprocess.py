@@ -1,0 +1,51 @@
+"""Turn one variant's colour pictures into what a network sees.
+
+    python -m stages.preprocess jpeg
+
+Reads   data/augment/<variant>.npy     (N, S, S, 3) uint8, BGR
+Writes  data/preprocess/<variant>.npy  (N, S, S) uint8, rows unchanged
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.common.errors import PipelineError, run
+from stages.common.files import new_array
+from stages.common.params import Strict, read_params
+from stages.common.preprocessing import Preprocess, preprocess
+from stages.common.progress import chunks, in_parallel
+
+IN = Path("data/augment")
+OUT = Path("data/preprocess")
+
+
+class Params(Strict):
+    """What this stage reads of params.yaml."""
+
+    preprocess: Preprocess
+
+
+def preprocess_rows(rows: range, pictures: NDArray[np.uint8], params: Preprocess) -> NDArray[np.uint8]:
+    """Return rows of (N, S, S, 3) pictures as (n, S, S)."""
+    return np.stack([preprocess(pictures[row], params) for row in rows])
+
+
+def main() -> None:
+    """Write the preprocessed pictures of one variant."""
+    params = read_params(Params)
+    if len(sys.argv) != 2 or not (IN / f"{sys.argv[1]}.npy").is_file():
+        raise PipelineError(f"stages.preprocess: expected the name of an array in {IN}, got {sys.argv[1:]}. Run `dvc repro preprocess`.")
+    variant = sys.argv[1]
+    pictures = np.load(IN / f"{variant}.npy", mmap_mode="r")
+    work = partial(preprocess_rows, pictures=pictures, params=params.preprocess)
+    with new_array(OUT / f"{variant}.npy", pictures.shape[:3]) as array:
+        for rows, grey in in_parallel(work, chunks(len(pictures)), f"preprocess {variant}"):
+            array[rows.start : rows.stop] = grey
+
+
+if __name__ == "__main__":
+    run(main)

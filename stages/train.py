@@ -1,0 +1,197 @@
+"""Train one network under one split and write what it says of every validation and test frame.
+
+    python -m stages.train frame 0 resnet18
+
+Reads   data/preprocess/<variant>.npy, data/extract_frames/frames.csv, data/label_merge/labels.csv,
+        data/split/<protocol>.csv
+Writes  data/predictions/<protocol>/<fold>/<seed>/<model>.csv   frame_id, split, one probability a label
+        data/predictions/<protocol>/<fold>/<seed>/<model>.json  the params it was trained with, and how it went
+        data/curves/<protocol>/<fold>/<seed>/<model>/           history.csv, and DVCLive's curves
+        data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle (none with --predictions-only)
+
+Derived pictures inherit their frame's side; validation and test read the originals only. The epoch is chosen by
+validation loss; test rows choose nothing. `lr` is the rate of the new head and each backbone has a scale of its own:
+at lr 0.01 with Adam a plain fine-tune of AlexNet or VGG16 collapses into constant answers.
+"""
+
+import argparse
+import copy
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from dvclive import Live
+from pydantic import Field, create_model, field_validator
+from torch import Tensor, nn
+
+from stages.common.bundle import Bundle, write_bundle
+from stages.common.dataset import DATA, gather, read_frames, read_sides, read_truth
+from stages.common.device import device_of, set_deterministic
+from stages.common.errors import PipelineError, run
+from stages.common.files import write_json
+from stages.common.labels import Label
+from stages.common.models import build, head_name, load_weights
+from stages.common.params import Strict, read_params
+from stages.common.preprocessing import Preprocess
+from stages.common.tables import write_table
+from stages.common.training import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
+from stages.common.variants import VARIANT_NAMES
+
+
+class Train(Strict):
+    """Section `train`: what all networks share."""
+
+    weights: str  # random, imagenet, or a file
+    weights_sha256: str | None  # of the file; null for random and imagenet
+    batch_size: int = Field(ge=2, le=4096)
+    warmup: float = Field(ge=0, le=1)  # share of all steps over which the rates rise
+    clip_norm: float = Field(gt=0)
+    mean: float  # of grey values scaled to 0..1
+    std: float = Field(gt=0)
+    device: Literal["cpu", "cuda", "mps"]
+    threads: int = Field(ge=1, le=256)  # CPU threads; another number gives other bytes
+    variants: dict[str, bool]  # which of the eight the training side holds
+
+    @field_validator("variants")
+    @classmethod
+    def _known(cls, value: dict[str, bool]) -> dict[str, bool]:
+        unknown = sorted(set(value) - set(VARIANT_NAMES))
+        if unknown or not any(value.values()):
+            raise ValueError(f"at least one true among {', '.join(VARIANT_NAMES)}; unknown: {', '.join(unknown) or 'none'}")
+        return value
+
+
+class Architecture(Strict):
+    """An entry of `architectures`."""
+
+    backbone_scale: float = Field(ge=0, le=10)  # rate of the backbone as a multiple of lr
+
+
+class Shared(Strict):
+    """What every network reads of params.yaml."""
+
+    seed: int = Field(ge=0)
+    lr: float = Field(gt=0, le=10)
+    epochs: int = Field(ge=1)
+    labels: dict[str, Label]
+    preprocess: Preprocess
+    train: Train
+
+
+def params_of(architecture: str) -> type[Shared]:
+    """Return the class of what this run reads: the shared keys and its own entry of `architectures`, no other's."""
+    entry: Any = create_model("Architectures", __config__={"extra": "ignore", "frozen": True}, **{architecture: (Architecture, ...)})
+    return create_model("Params", __base__=Shared, architectures=(entry, ...))
+
+
+def recipe_of(params: Any, architecture: Architecture) -> Recipe:
+    """Return the recipe that params.yaml describes."""
+    shared = {key: getattr(params.train, key) for key in ("batch_size", "warmup", "clip_norm", "mean", "std")}
+    return Recipe(params.lr, architecture.backbone_scale, params.epochs, seed=params.seed, **shared)
+
+
+def fit(network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, curves: Path) -> list[Epoch]:
+    """Train, log every epoch, and leave the network with the weights of the best epoch by validation loss."""
+    history: list[Epoch] = []
+    best: dict[str, Tensor] = {}
+    with Live(dir=str(curves), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        for epoch in train_epochs(network, head_name(network), train, validation, recipe):
+            if epoch.validation_loss < min((line.validation_loss for line in history), default=float("inf")):
+                best = copy.deepcopy(network.state_dict())
+            history.append(epoch)
+            live.log_metric("train/loss", epoch.train_loss)
+            live.log_metric("validation/loss", epoch.validation_loss)
+            live.next_step()
+    if not best:
+        raise PipelineError(f"no epoch gave a finite validation loss ({history[-1]}). Lower lr or train.clip_norm.")
+    network.load_state_dict(best)
+    return history
+
+
+def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:
+    """Return one row a frame: frame_id, split, one probability a label."""
+    table = pd.DataFrame(torch.sigmoid(logits).cpu().numpy(), columns=labels)
+    table.insert(0, "frame_id", frame_ids.to_numpy())
+    table.insert(1, "split", side)
+    return table
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description="Train one network under one split.")
+    parser.add_argument("protocol", help="the name of a table in data/split")
+    parser.add_argument("fold", type=int, help="0 for the protocols frame and patient")
+    parser.add_argument("architecture", help="a key of `architectures` in params.yaml")
+    parser.add_argument("--predictions-only", action="store_true", help="write no bundle")
+    return parser.parse_args()
+
+
+def _new_network(name: str, classes: int, params: Train, device: torch.device) -> nn.Module:
+    network = build(name, classes)
+    print(load_weights(network, name, params.weights, params.weights_sha256), file=sys.stderr)
+    if device.type == "cuda":  # tensor cores want the channels last
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device)
+
+
+def _report(params: Shared, architecture: Architecture, history: list[Epoch], constant: list[str]) -> dict[str, Any]:
+    """Return what stands beside the predictions; evaluate refuses models trained with different `params`."""
+    shared = params.model_dump(include={"seed", "lr", "epochs", "labels", "preprocess", "train"})
+    return {
+        "params": {**shared, "architecture": architecture.model_dump()},
+        "constant_labels": constant,
+        "collapsed": len(constant) == len(params.labels),
+        "chosen_epoch": min(history, key=lambda line: line.validation_loss).epoch,
+    }
+
+
+def _warn_of_collapse(name: str, constant: list[str], labels: list[str]) -> None:
+    if constant:
+        word = "COLLAPSED" if len(constant) == len(labels) else "warning"
+        print(f"{word}: {name} gives one constant answer on validation for {', '.join(constant)}", file=sys.stderr)
+
+
+def _describe(name: str, size: int, params: Shared) -> Bundle:
+    return Bundle(
+        architecture=name,
+        labels=list(params.labels),
+        size=size,
+        mean=params.train.mean,
+        std=params.train.std,
+        preprocess=params.preprocess,
+    )
+
+
+def main() -> None:
+    """Train, predict, write."""
+    asked = _arguments()
+    params: Any = read_params(params_of(asked.architecture))
+    architecture: Architecture = getattr(params.architectures, asked.architecture)
+    device = device_of(params.train.device)
+    set_deterministic(device, params.train.threads, params.seed)
+    labels, frames, recipe = list(params.labels), read_frames(), recipe_of(params, architecture)
+    truth, rows = read_truth(labels, frames), read_sides(asked.protocol, asked.fold, frames)
+    variants = [name for name in VARIANT_NAMES if params.train.variants.get(name)]
+    train = gather(rows["train"], truth, variants, device)
+    held = {side: gather(rows[side], truth, ["original"], device) for side in ("validation", "test")}
+
+    network = _new_network(asked.architecture, len(labels), params.train, device)
+    place = Path(asked.protocol, str(asked.fold), str(params.seed), asked.architecture)
+    history = fit(network, train, held["validation"], recipe, DATA / "curves" / place)
+    logits = {side: predict(network, pictures.grey, recipe) for side, pictures in held.items()}
+    constant = [labels[column] for column in constant_labels(logits["validation"], held["validation"].truth)]
+    _warn_of_collapse(asked.architecture, constant, labels)
+
+    write_table(DATA / "curves" / place / "history.csv", pd.DataFrame([asdict(line) for line in history]))
+    said = [predictions(frames["frame_id"].iloc[rows[side]], side, logits[side], labels) for side in held]
+    write_table(DATA / "predictions" / place.with_suffix(".csv"), pd.concat(said).sort_values("frame_id"))
+    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, history, constant))
+    if not asked.predictions_only:
+        description = _describe(asked.architecture, train.grey.shape[-1], params)
+        write_bundle(DATA / "train" / place.with_suffix(".safetensors"), network, description)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,54 @@
+"""Which project files a stage's code is, found by reading its imports: what dvc.yaml must declare.
+
+    python -m tests.closure stages.train       prints the list to paste under `deps:`
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def file_of(module: str, root: Path = ROOT) -> Path | None:
+    """Return the project file that `module` is, or None for anything installed."""
+    base = root / module.replace(".", "/")
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def entry_of(module: str, root: Path = ROOT) -> Path:
+    """Return the file that `python -m module` runs."""
+    package = root / module.replace(".", "/") / "__main__.py"
+    return package if package.is_file() else package.parent.with_suffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield every dotted name that may be a module: `from a import b` gives a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def closure(path: Path, root: Path = ROOT) -> set[Path]:
+    """Return `path` and every project file that it imports, however indirectly."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            waiting += [file for name in imported(current) if (file := file_of(name, root))]
+    return found
+
+
+if __name__ == "__main__":
+    for module in sys.argv[1:]:
+        for file in sorted(closure(entry_of(module))):
+            print(f"    - {file.relative_to(ROOT)}")

@@ -1,0 +1,161 @@
+"""Is the phantom neither trivial nor misleading? Measured on patient-disjoint phantom infants; not a pytest test.
+
+    python -m tests.phantom.probes [--params params.yaml] [--patients 30] [--frames 90] [--px 96] [--epochs 10]
+
+Usable frames only, for cord and for fluid. Prints one line a probe with its bound: what brightness, the overlays, the
+frame's number and the nearest neighbour know; what a ResNet18 from random weights learns; whether its 'cord' follows
+the cord (the same frames rendered again without it) and ignores the gain.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from stages.common.params import PARAMS_FILE, read_params
+from stages.common.progress import in_parallel
+from stages.phantom.overlay import draw_overlay
+from stages.phantom.params import Layout, Params, Phantom
+from stages.phantom.plan import ClipPlan, plan_cohort
+from stages.phantom.render import make_scanner, render_sector
+from tests.phantom.resnet_probe import train_and_test
+
+TASKS = ("cord", "fluid")
+FULL_RATE_FRAMES = 180  # 6 s; --frames of them are rendered
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Usable frames of all infants; row-aligned arrays."""
+
+    pictures: NDArray[np.uint8]  # (N, px, px), the sector
+    overlays: NDArray[np.uint8]  # (N, 32, 32), the frame without its sector
+    histograms: NDArray[np.float64]  # (N, 33), mean and 32 bins of the sector
+    positions: NDArray[np.float64]  # (N,), place in the clip, 0..1
+    groups: NDArray[np.int_]  # (N,), number of the infant
+    clips: list[ClipPlan]
+    frames: NDArray[np.int_]  # (N,), position in the full-rate sweep
+    labels: dict[str, NDArray[np.int_]]
+
+
+def shrink(sector: NDArray[np.uint8], px: int) -> NDArray[np.uint8]:
+    return cv2.resize(sector, (px, px), interpolation=cv2.INTER_AREA)
+
+
+def render_small(job: tuple[ClipPlan, int], phantom: Phantom, px: int, cord: bool = True, gain: float = 1.0,
+                 pixel_gain: float = 1.0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:  # fmt: skip
+    """Render one frame; return it shrunk, and its brightness and histogram."""
+    cv2.setNumThreads(1)
+    plan, frame = job
+    patient = plan.patient if cord else replace(plan.patient, cord_rx_mm=0.0)
+    sector = render_sector(plan, make_scanner(plan, phantom), frame, patient, gain)
+    sector = cv2.convertScaleAbs(sector, alpha=pixel_gain)
+    bins = np.histogram(sector, 32, (0, 160))[0] / sector.size
+    return shrink(sector, px), np.array([sector.mean(), *bins])
+
+
+def collect(params: Params, px: int) -> Frames:
+    """Render every usable frame of the cohort."""
+    plans = plan_cohort(params)
+    jobs = [(i, plan, int(f)) for i, plan in enumerate(plans) for f in plan.kept if not plan.labels.bad_quality[f]]
+    work = partial(render_small, phantom=params.phantom, px=px)
+    pairs = in_parallel(work, [job[1:] for job in jobs], "render", "frame", threads=False)
+    pictures, histograms = zip(*(result for _, result in pairs), strict=True)
+    overlays = [shrink(draw_overlay(make_scanner(plan, params.phantom).view).max(axis=2), 32) for plan in plans]
+    labels = {task: np.array([getattr(plan.labels, task)[f] for _, plan, f in jobs], int) for task in TASKS}
+    groups = np.array([i for i, _, _ in jobs])
+    frames = np.array([f for _, _, f in jobs])
+    return Frames(np.stack(pictures), np.stack(overlays)[groups], np.stack(histograms), frames / FULL_RATE_FRAMES,
+                  groups, plans, frames, labels)  # fmt: skip
+
+
+def disjoint_scores(features: NDArray[np.float64], y: NDArray[np.int_], groups: NDArray[np.int_],
+                    make: Callable[[], object]) -> float:  # fmt: skip
+    """AUC over folds that keep each infant on one side, weighted by frames; pooling would mix the folds' offsets."""
+    scores, weights = [], []
+    for train, test in GroupKFold(FOLDS).split(features, y, groups):
+        if 0 < y[test].mean() < 1:
+            model = make().fit(features[train], y[train])
+            scores.append(roc_auc_score(y[test], model.predict_proba(features[test])[:, 1]))
+            weights.append(len(test))
+    return float(np.average(scores, weights=weights))
+
+
+def neighbour_accuracy(frames: Frames, y: NDArray[np.int_], by_infant: bool) -> float:
+    """Balanced accuracy of the nearest 32-px neighbour, between infants or between frames."""
+    features = np.stack([shrink(picture, 32) for picture in frames.pictures]).reshape(len(y), -1).astype(np.float32)
+    folds = GroupKFold(FOLDS) if by_infant else StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    called = np.zeros_like(y)
+    for train, test in folds.split(features, y, frames.groups if by_infant else None):
+        called[test] = KNeighborsClassifier(1).fit(features[train], y[train]).predict(features[test])
+    return float(balanced_accuracy_score(y, called))
+
+
+def picture_free_probes(frames: Frames, task: str) -> list[tuple[str, str, float]]:
+    """Rows (probe, bound, measured) that need no trained network."""
+    y, groups = frames.labels[task], frames.groups
+    linear = partial(make_pipeline, StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
+    trees = partial(HistGradientBoostingClassifier, max_iter=60, random_state=0)
+    flat = frames.overlays.reshape(len(y), -1).astype(float)
+    index_auc = roc_auc_score(y, frames.positions)
+    return [
+        ("brightness AUC", "<= .80", disjoint_scores(frames.histograms[:, :1], y, groups, linear)),
+        ("histogram AUC, linear", "<= .80", disjoint_scores(frames.histograms, y, groups, linear)),
+        ("histogram AUC, trees", "<= .80", disjoint_scores(frames.histograms, y, groups, trees)),
+        ("overlay-only AUC", ".40-.60", disjoint_scores(flat, y, groups, linear)),
+        ("frame index AUC", "<= .65", float(max(index_auc, 1 - index_auc))),
+        ("32-px neighbour, infants apart", "<= .75", neighbour_accuracy(frames, y, by_infant=True)),
+        ("32-px neighbour, frame split", ">= .95", neighbour_accuracy(frames, y, by_infant=False)),
+    ]
+
+
+def every_second(frames: Frames) -> Frames:
+    """Half of the frames: neighbours teach a network little and cost it the same."""
+    rows = {name: getattr(frames, name)[::2] for name in ("pictures", "overlays", "histograms", "positions", "groups", "frames")}
+    return replace(frames, **rows, labels={task: y[::2] for task, y in frames.labels.items()})
+
+
+def with_layout(params: Params, patients: int, frames: int) -> Params:
+    layout = Layout(patients=patients, clips_per_patient=1, frames_per_clip=FULL_RATE_FRAMES)
+    changes = {"layout": layout, "scale": frames / FULL_RATE_FRAMES}
+    return params.model_copy(update={"phantom": params.phantom.model_copy(update=changes)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=PARAMS_FILE)
+    for name, value in (("patients", 30), ("frames", 90), ("px", 96), ("epochs", 10)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    arguments = parser.parse_args()
+    params = with_layout(read_params(Params, arguments.params), arguments.patients, arguments.frames)
+    frames = collect(params, arguments.px)
+    print(f"{len(frames.groups)} usable frames; cord {frames.labels['cord'].mean():.3f}, "
+          f"fluid {frames.labels['fluid'].mean():.3f}", flush=True)  # fmt: skip
+    rows = [(task, *row) for task in TASKS for row in picture_free_probes(frames, task)]
+    _show(rows)
+    if arguments.epochs:
+        render = partial(render_small, phantom=params.phantom, px=arguments.px)
+        _show(train_and_test(every_second(frames), arguments.epochs, render))
+
+
+def _show(rows: list[tuple[str, str, str, float]]) -> None:
+    for task, probe, bound, value in rows:
+        print(f"{task:6s} {probe:42s} {bound:>8s} {value:7.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The part of the probes that trains a ResNet18: how learnable the phantom is, and what the network looks at."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from stages.common.vision import torchvision
+
+if TYPE_CHECKING:
+    from tests.phantom.probes import Frames
+
+BATCH, TEST_SHARE, NEAR_FULL = 32, 1 / 3, 200
+Row = tuple[str, str, str, float]
+
+
+def train_and_test(frames: Frames, epochs: int, render: Callable[..., tuple[NDArray[np.uint8], object]]) -> list[Row]:
+    """Train on two thirds of the infants, measure on the rest; rows (task, probe, bound, measured)."""
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+    rng = np.random.default_rng(0)
+    infants = rng.permutation(np.unique(frames.groups))
+    test = np.isin(frames.groups, infants[: round(len(infants) * TEST_SHARE)])
+    y = np.stack([frames.labels["cord"], frames.labels["fluid"]], axis=1).astype(np.float32)
+    network = _fit(frames.pictures[~test], y[~test], epochs, rng)
+    scores = predict(network, frames.pictures[test])
+    rows = [(task, "ResNet18 AUC", ".88-.98", roc_auc_score(y[test][:, i], scores[:, i])) for i, task in
+            enumerate(("cord", "fluid"))]  # fmt: skip
+    limits = [_threshold(y[~test][:, i], predict(network, frames.pictures[~test])[:, i]) for i in range(2)]
+    return rows + _counterfactuals(frames, np.flatnonzero(test), scores, np.array(limits), network, render, rng)
+
+
+def _fit(pictures: NDArray[np.uint8], y: NDArray[np.float32], epochs: int, rng: np.random.Generator) -> torch.nn.Module:
+    network = torchvision.models.resnet18(num_classes=2)
+    batches = -(-len(y) // BATCH)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=epochs * batches)
+    for epoch in range(epochs):
+        network.train()
+        total = 0.0
+        for batch in np.array_split(rng.permutation(len(y)), batches):
+            logits = network(_augment(_tensor(pictures[batch]), rng))
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(y[batch]))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += loss.item() / batches
+        print(f"  epoch {epoch + 1}: loss {total:.3f}", flush=True)
+    return network.eval()
+
+
+def _tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """Grey pictures (N, px, px) as (N, 3, px, px); the square root opens the dark greys."""
+    return torch.from_numpy(np.sqrt(pictures / 255.0)).float()[:, None].expand(-1, 3, -1, -1) * 3 - 1
+
+
+def _augment(batch: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Mirror, brightness, small shifts: what differs between clips anyway."""
+    if rng.uniform() < 0.5:
+        batch = batch.flip(3)
+    factor = torch.from_numpy(rng.uniform(0.8, 1.25, (len(batch), 1, 1, 1)).astype(np.float32))
+    side = batch.shape[-1]
+    shift = rng.integers(-side // 12, side // 12 + 1, 2).tolist()
+    return ((batch + 1) * factor - 1).roll(shift, (2, 3))
+
+
+def predict(network: torch.nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Probabilities (N, 2) of cord and fluid."""
+    with torch.no_grad():
+        parts = [torch.sigmoid(network(_tensor(part))) for part in np.array_split(pictures, max(1, len(pictures) // 128))]
+    return torch.cat(parts).numpy().astype(float)
+
+
+def _threshold(y: NDArray[np.float32], scores: NDArray[np.float64]) -> float:
+    """Threshold of the best balanced accuracy on the training infants."""
+    grid = np.linspace(0.05, 0.95, 91)
+    return float(max(grid, key=lambda t: (scores[y == 1] > t).mean() + (scores[y == 0] <= t).mean()))
+
+
+def _counterfactuals(frames: Frames, test: NDArray[np.int_], scores: NDArray[np.float64], limits: NDArray[np.float64],
+                     network: torch.nn.Module, render: Callable[..., tuple[NDArray[np.uint8], object]],
+                     rng: np.random.Generator) -> list[Row]:  # fmt: skip
+    """The same frames without their cord, and at other gains."""
+
+    def again(rows: Sequence[int], **change: object) -> NDArray[np.float64]:
+        jobs = [(frames.clips[frames.groups[row]], int(frames.frames[row])) for row in rows]
+        return predict(network, np.stack([render(job, **change)[0] for job in jobs]))
+
+    called = test[(scores[:, 0] > limits[0]) & (frames.labels["cord"][test] == 1)][:NEAR_FULL]
+    without = again(called, cord=False)[:, 0] <= limits[0]
+    some = rng.choice(len(test), min(NEAR_FULL, len(test)), replace=False)
+    before = scores[some] > limits
+    rows: list[Row] = [("cord", f"without its cord below threshold, n={len(called)}", ">= .80", float(without.mean()))]
+    for change in ({"gain": 1.2}, {"gain": 0.8}, {"pixel_gain": 1.2}, {"pixel_gain": 0.8}):
+        flips = (again(test[some], **change) > limits) != before
+        name = " ".join(f"{key} x{value}" for key, value in change.items())
+        rows += [(task, f"decisions flipped by {name}", "<= .05", float(flips[:, i].mean())) for i, task in
+                 enumerate(("cord", "fluid"))]  # fmt: skip
+    return rows

@@ -1,0 +1,85 @@
+"""dvc.yaml against what stages do (dynamic): each runs on its declared inputs alone and writes its declared outputs.
+
+The outputs are compared with the finished workspace's, byte by byte: every stage is run twice, in two folders.
+"""
+
+import filecmp
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from ruamel.yaml import YAML
+
+from tests.workspace import environment
+
+pytestmark = pytest.mark.slow
+
+
+def declared_params(stage: PipelineStage, content: dict[str, Any]) -> dict[str, Any]:
+    """Return params.yaml cut down to the keys that the stage declares."""
+    kept: dict[str, Any] = {}
+    for dep in stage.deps:
+        for key in dep.params if isinstance(dep, ParamsDependency) else ():
+            *parents, last = key.split(".")
+            source, target = content, kept
+            for parent in parents:
+                source, target = source[parent], target.setdefault(parent, {})
+            target[last] = source[last]
+    return kept
+
+
+def copy_in(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+
+def isolate(stage: PipelineStage, finished: Path, folder: Path) -> None:
+    """Fill `folder` with the stage's declared dependencies and parameters, and nothing else."""
+    for dep in stage.deps:
+        if not isinstance(dep, ParamsDependency):
+            copy_in(Path(dep.fs_path), folder / Path(dep.fs_path).relative_to(finished))
+    yaml = YAML(typ="safe", pure=True)
+    params = declared_params(stage, yaml.load((finished / "params.yaml").read_text(encoding="utf-8")))
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+
+
+def expected_files(stage: PipelineStage, finished: Path) -> set[Path]:
+    expected: set[Path] = set()
+    for out in stage.outs:
+        place = Path(out.fs_path)
+        within = [place / path for path in files_below(place)] if place.is_dir() else [place]
+        expected |= {path.relative_to(finished) for path in within}
+    return expected
+
+
+def run_alone(stage: PipelineStage, finished: Path, folder: Path) -> None:
+    folder.mkdir()
+    isolate(stage, finished, folder)
+    before = files_below(folder)
+    done = subprocess.run(str(stage.cmd), shell=True, cwd=folder, env=environment(folder), capture_output=True, text=True)
+    assert done.returncode == 0, f"{stage.name} alone: {done.stderr}"
+    expected = expected_files(stage, finished)
+    assert files_below(folder) - before == expected, f"{stage.name}: written and not declared, or declared and not written"
+    differing = [path for path in sorted(expected) if not filecmp.cmp(folder / path, finished / path, shallow=False)]
+    assert not differing, f"{stage.name}: other bytes when run alone: {differing}"
+
+
+def test_every_stage_runs_on_what_it_declares_and_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    stages: list[PipelineStage] = Repo(str(finished)).index.stages
+    assert len(stages) > 20
+    for stage in stages:
+        run_alone(stage, finished, tmp_path / stage.name.replace("@", "-"))
+        shutil.rmtree(tmp_path / stage.name.replace("@", "-"))

@@ -1,0 +1,177 @@
+"""Weights from files and bundles: what fits is used, what does not is said, nothing is unpickled."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stages.common.bundle import Bundle, read_bundle, write_bundle
+from stages.common.errors import PipelineError
+from stages.common.models import _modern_names, build, load_weights
+from stages.common.vision import torchvision
+from tests.test_preprocess import params as preprocess_params
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def bundle() -> Bundle:
+    return Bundle(
+        architecture="resnet18", labels=["cord", "fluid"], size=64, mean=0.4, std=0.2,
+        preprocess=preprocess_params("clahe"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_backbone_file_fills_the_backbone_and_says_what_is_random(tmp_path: Path, suffix: str) -> None:
+    donor = build("resnet18", 1000).state_dict()
+    path = tmp_path / f"backbone{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(donor, path)
+    network = build("resnet18", 3)
+    head = network.fc.weight.clone()
+    note = load_weights(network, "resnet18", str(path), sha256(path))
+    assert torch.equal(network.conv1.weight, donor["conv1.weight"])
+    assert torch.equal(network.fc.weight, head)
+    assert "120 of 122 tensors" in note
+    assert "random: fc" in note
+    assert "not used: fc.bias, fc.weight" in note
+
+
+def test_half_precision_weights_become_single(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    save_file({"conv1.weight": torch.ones(64, 3, 7, 7, dtype=torch.float16)}, path)
+    network = build("resnet18", 3)
+    load_weights(network, "resnet18", str(path), sha256(path))
+    assert network.conv1.weight.dtype == torch.float32
+    assert network.conv1.weight.min() == 1
+
+
+def test_the_real_vgg16_backbone_loads_where_it_is() -> None:
+    path = Path(__file__).parents[2] / "shared/weights/vgg16_imagenet_features.fp16.safetensors"
+    if not path.is_file():
+        pytest.skip("the VGG16 weights file is not on this machine")
+    note = load_weights(build("vgg16", 3), "vgg16", str(path), sha256(path))
+    assert "26 of 32 tensors" in note
+    assert "random: classifier.0, classifier.3, classifier.6" in note
+
+
+def test_another_hash_is_refused_and_the_right_one_named(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"conv1.weight": torch.ones(64, 3, 7, 7)}, path)
+    with pytest.raises(PipelineError, match=f"SHA-256 of w.safetensors, which is {sha256(path)}, got None"):
+        load_weights(build("resnet18", 3), "resnet18", str(path), None)
+
+
+def test_a_file_that_fits_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file({"elsewhere.weight": torch.ones(2)}, path)
+    with pytest.raises(PipelineError, match="none that fits"):
+        load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(PipelineError, match=r"expected random, imagenet or a file, got 'nowhere.pth'"):
+        load_weights(build("resnet18", 3), "resnet18", "nowhere.pth", None)
+
+
+class Trap:
+    """Its unpickling would leave a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (self.mark,))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_pickled_objects_are_refused_and_never_run(tmp_path: Path, writer: str) -> None:
+    path, mark = tmp_path / "trap.pth", tmp_path / "ran"
+    if writer == "torch":
+        torch.save({"conv1.weight": Trap(mark)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Trap(mark)))
+    with pytest.raises(PipelineError, match="trap.pth: expected tensors"):
+        load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"PK\x03\x04 no archive"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_damaged_file_is_one_message(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(PipelineError, match="damaged"):
+        load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
+
+
+def test_imagenet_without_a_network_says_which_file_goes_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", _no_network)
+    with pytest.raises(PipelineError, match=r"Put the file resnet18-f37072fd.pth into .*checkpoints"):
+        load_weights(build("resnet18", 3), "resnet18", "imagenet", None)
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise OSError("no route")
+
+
+def test_imagenet_weights_come_from_torchvisions_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a file of ours under torchvision's name: the real loading path, hash check included, without a network
+    state = build("resnet18", 1000).state_dict()
+    (tmp_path / "checkpoints").mkdir()
+    made = tmp_path / "made.pth"
+    torch.save(state, made)
+    name = f"resnet18-{sha256(made)[:8]}.pth"
+    made.rename(tmp_path / "checkpoints" / name)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", _no_network)
+    entry = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    monkeypatch.setattr(entry, "_value_", entry.value.__class__(f"http://127.0.0.1/{name}", entry.transforms, entry.meta))
+    network = build("resnet18", 3)
+    load_weights(network, "resnet18", "imagenet", None)
+    assert torch.equal(network.conv1.weight, state["conv1.weight"])
+
+
+def test_densenets_old_names_are_torchvisions_own_rule() -> None:
+    own = build("densenet121", 3).state_dict()
+    old = {key.replace("norm1", "norm.1").replace("norm2", "norm.2").replace("conv1", "conv.1").replace("conv2", "conv.2"): value
+           for key, value in own.items()}  # fmt: skip
+    assert set(_modern_names(old)) == set(own)
+
+
+def test_an_unknown_architecture_is_named() -> None:
+    with pytest.raises(PipelineError, match=r"expected names of torchvision .*resnet18.*got 'resnet19'"):
+        build("resnet19", 3)
+
+
+def test_a_bundle_gives_back_the_network_and_its_description(tmp_path: Path) -> None:
+    network = build("resnet18", 2).eval()
+    write_bundle(tmp_path / "a.safetensors", network, bundle())
+    loaded, described = read_bundle(tmp_path / "a.safetensors")
+    pictures = torch.randn(2, 3, 64, 64)
+    assert described == bundle()
+    assert torch.equal(loaded(pictures), network(pictures))
+
+
+def test_the_same_bundle_has_the_same_bytes(tmp_path: Path) -> None:
+    network = build("resnet18", 2)
+    for name in ("a", "b"):
+        write_bundle(tmp_path / name, network, bundle())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_bundle_carries_no_threshold(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "a", build("resnet18", 2), bundle())
+    assert "threshold" not in str(read_bundle(tmp_path / "a")[1])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64])
+def test_a_damaged_bundle_is_one_message(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(PipelineError, match="expected a bundle written by stages.train"):
+        read_bundle(tmp_path / "a")

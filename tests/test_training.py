@@ -1,0 +1,153 @@
+"""The loop, the loss, the rates and the collapse alarm, against torch's own functions and closed formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from stages.common.models import build, head_name
+from stages.common.training import (
+    Pictures,
+    Recipe,
+    batches,
+    constant_labels,
+    masked_loss,
+    normalised,
+    optimizer_of,
+    predict,
+    rate_at,
+    train_epochs,
+)
+
+FIVE = ("alexnet", "vgg16", "resnet18", "resnet34", "densenet121")
+RECIPE = Recipe(
+    lr=0.01, backbone_scale=0.1, epochs=3, batch_size=8, warmup=0.1, clip_norm=1.0, mean=0.485, std=0.229, seed=1
+)
+
+
+class Small(nn.Module):
+    """A network that learns in milliseconds: pool to 4x4, one linear head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(4)
+        self.head = nn.Linear(48, 2)
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(picture).flatten(1))
+
+
+def half_lit(count: int) -> Pictures:
+    """Left half bright = first label, top half bright = second."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, (count, 2))
+    grey = rng.integers(0, 60, (count, 16, 16))
+    grey[:, :, :8] += 120 * truth[:, :1, None]
+    grey[:, :8, :] += 70 * truth[:, 1:, None]
+    return Pictures(torch.tensor(grey, dtype=torch.uint8), torch.tensor(truth, dtype=torch.float32))
+
+
+def test_masked_loss_is_torchs_over_the_known_labels() -> None:
+    logits, truth = torch.randn(6, 3), torch.randint(0, 2, (6, 3)).float()
+    assert torch.allclose(masked_loss(logits, truth), binary_cross_entropy_with_logits(logits, truth))
+    truth[0, 0] = truth[3, 2] = math.nan
+    known = ~truth.isnan()
+    assert torch.allclose(masked_loss(logits, truth), binary_cross_entropy_with_logits(logits[known], truth[known]))
+
+
+def test_an_unknown_label_has_no_gradient() -> None:
+    logits = torch.zeros(1, 2, requires_grad=True)
+    masked_loss(logits, torch.tensor([[1.0, math.nan]])).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0
+    assert logits.grad[0, 0] == pytest.approx(-0.5)
+
+
+def test_a_batch_without_any_known_label_gives_zero_and_no_nan() -> None:
+    assert masked_loss(torch.zeros(2, 2), torch.full((2, 2), math.nan)) == 0
+
+
+def test_normalised_is_imagenets_formula_in_three_equal_channels() -> None:
+    grey = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4)
+    ready = normalised(grey, RECIPE)
+    assert ready.shape == (1, 3, 4, 4)
+    assert torch.allclose(ready[0, 2], (grey[0] / 255 - 0.485) / 0.229)
+
+
+def test_rates_rise_over_the_warm_up_then_fall_to_zero() -> None:
+    rates = [rate_at(step, 100, 0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert rates[10] == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert 0 < rates[-1] < 0.001
+
+
+@pytest.mark.parametrize("count", [1, 2, 33, 64, 65])
+def test_batches_hold_every_row_once_and_are_never_lonely(count: int) -> None:
+    parts = batches(count, 32, torch.Generator().manual_seed(0))
+    assert sorted(torch.cat(parts).tolist()) == list(range(count))
+    assert max(map(len, parts)) <= 32
+    assert count == 1 or min(map(len, parts)) > 1
+
+
+@pytest.mark.parametrize("name", FIVE)
+def test_each_architecture_has_a_new_head_and_two_rates(name: str) -> None:
+    network = build(name, 3)
+    head = dict(network.named_modules())[head_name(network)]
+    assert isinstance(head, nn.Linear)
+    assert head.out_features == 3
+    optimizer = optimizer_of(network, head_name(network), RECIPE)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.001])
+    assert {id(value) for value in optimizer.param_groups[0]["params"]} == {id(value) for value in head.parameters()}
+    grouped = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert grouped == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121"])
+def test_a_step_moves_head_and_backbone(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(name, 2)
+    before = {key: value.clone() for key, value in network.named_parameters()}
+    data = Pictures(torch.randint(0, 256, (4, 64, 64), dtype=torch.uint8), torch.eye(4)[:, :2])
+    list(train_epochs(network, head_name(network), data, data, RECIPE))
+    moved = {key for key, value in network.named_parameters() if not torch.equal(value, before[key])}
+    assert {key for key in moved if key.startswith(head_name(network))}
+    assert {key for key in moved if not key.startswith(head_name(network))}
+
+
+def test_the_loop_learns_what_can_be_learnt() -> None:
+    torch.manual_seed(0)
+    recipe = Recipe(**{**vars(RECIPE), "epochs": 20, "lr": 0.05})
+    train, held = half_lit(200), half_lit(80)
+    network = Small()
+    history = list(train_epochs(network, "head", train, held, recipe))
+    assert history[-1].train_loss < 0.3 * history[0].train_loss
+    answers = predict(network, held.grey, recipe) > 0
+    assert (answers == held.truth.bool()).float().mean() > 0.95
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    states = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        network = Small()
+        list(train_epochs(network, "head", half_lit(50), half_lit(20), RECIPE))
+        states.append(network.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_predict_keeps_rows_and_ignores_batching() -> None:
+    network, data = Small(), half_lit(37)
+    whole = network(normalised(data.grey, RECIPE))
+    assert torch.allclose(predict(network, data.grey, RECIPE), whole, atol=1e-6)
+
+
+def test_constant_answers_are_found_where_the_truth_varies() -> None:
+    truth = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, math.nan], [1.0, 0.0, 0.0]])
+    logits = torch.tensor([[-1.0, -1.0, 2.0], [-2.0, -1.0, 2.0], [-1.0, -3.0, -2.0]])
+    # the first is constant and wrong to be; the second is constant as the truth is; the third varies
+    assert constant_labels(logits, truth) == [0]
