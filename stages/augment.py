@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic import Field, create_model, model_validator
 
 from stages.common.errors import PipelineError, run
 from stages.common.files import new_array
-from stages.common.params import Strict, read_params
+from stages.common.params import Strict, one_entry, read_params
 from stages.common.progress import chunks, in_parallel
 from stages.common.tables import FRAME_COLUMNS, read_table, write_table
 
@@ -131,28 +131,28 @@ def _same(picture: Pictures, number: float) -> Pictures:
 
 
 def _scale(picture: Pictures, number: float) -> Pictures:
-    return cv2.convertScaleAbs(picture, alpha=number, beta=0)  # type: ignore[return-value]
+    return cv2.convertScaleAbs(picture, alpha=number, beta=0)
 
 
 def _mirror(picture: Pictures, number: float, axis: int) -> Pictures:
-    return cv2.flip(picture, axis) if number else picture  # type: ignore[return-value]
+    return cv2.flip(picture, axis) if number else picture
 
 
 def _shift_hue(picture: Pictures, number: float) -> Pictures:
     hsv = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
     hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(number)) % 180
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)  # type: ignore[return-value]
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
 def _compress(picture: Pictures, number: float) -> Pictures:
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(number)])
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)  # type: ignore[return-value]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
 
 
 def _saturate(picture: Pictures, number: float) -> Pictures:
     hsv = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
     hsv[..., 1] = cv2.convertScaleAbs(hsv[..., 1], alpha=number)  # saturates at 255
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)  # type: ignore[return-value]
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
 Draw = Callable[[Any, np.random.Generator], float]
@@ -212,7 +212,7 @@ def _check_rows(originals: Pictures, frames: pd.DataFrame) -> None:
 
 def params_of(variant: str) -> type[Strict]:
     """Return the class of what `variant` reads: the seed and its own entry of section `augment`, nothing else's."""
-    section: Any = create_model("Augment", __config__=ConfigDict(frozen=True, extra="ignore"), **{variant: (VARIANTS[variant][0], ...)})
+    section: Any = one_entry(variant, VARIANTS[variant][0])
     return create_model("Params", __base__=Strict, seed=(int, ...), augment=(section, ...))
 
 

@@ -151,7 +151,7 @@ def select(rows: Rows, models: Mapping[str, Answers], params: Params) -> dict[st
 def write_plots(
     found: Mapping[str, tuple[Rows, dict[str, Answers]]], tables: Mapping[str, Mapping[str, Figures]], params: Params
 ) -> None:
-    """Write metrics/plots, afresh."""
+    """Write this stage's files of metrics/plots, always the same ones; other stages keep theirs beside them."""
     labels, section = list(params.labels), params.evaluate
     each = [(name, rows, models, labels) for name, (rows, models) in found.items()]
     data = {
@@ -163,9 +163,8 @@ def write_plots(
         "roc": [plots.roc_points(*of) for of in each],
         "precision_recall": [plots.precision_recall_points(*of) for of in each],
     }
-    with replacing(OUT / "plots") as folder:
-        for name, parts in data.items():
-            write_table(folder / f"{name}.csv", pd.concat([part for part in parts if len(part)] or parts))
+    for name, parts in data.items():
+        write_table(OUT / "plots" / f"{name}.csv", pd.concat([part for part in parts if len(part)] or parts))
 
 
 def main() -> None:

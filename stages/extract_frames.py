@@ -123,11 +123,12 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         work = partial(extract_clip, folder=folder, size=params.size, params=params.extract_frames)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
-        results = [result for _, result in in_parallel(work, by_size, "clips", "clip")]
+        pairs = sorted(in_parallel(work, by_size, "clips", "clip"), key=lambda pair: clips.index(pair[0]))
+        results = [result for _, result in pairs]
         problems += [result for result in results if isinstance(result, Problem)]
         raise_all(problems, f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
-        table = _write_tables(folder, sorted(extracted, key=lambda one: int(one.clip["clip_id"][1:])))
+        table = _write_tables(folder, extracted)
     _say(table)
     return table
 

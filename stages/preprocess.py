@@ -38,7 +38,9 @@ def main() -> None:
     """Write the preprocessed pictures of one variant."""
     params = read_params(Params)
     if len(sys.argv) != 2 or not (IN / f"{sys.argv[1]}.npy").is_file():
-        raise PipelineError(f"stages.preprocess: expected the name of an array in {IN}, got {sys.argv[1:]}. Run `dvc repro preprocess`.")
+        raise PipelineError(
+            f"stages.preprocess: expected the name of an array in {IN}, got {sys.argv[1:]}. Run `dvc repro preprocess`."
+        )
     variant = sys.argv[1]
     pictures = np.load(IN / f"{variant}.npy", mmap_mode="r")
     work = partial(preprocess_rows, pictures=pictures, params=params.preprocess)

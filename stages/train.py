@@ -34,7 +34,7 @@ from stages.common.errors import PipelineError, run
 from stages.common.files import write_json
 from stages.common.labels import Label
 from stages.common.models import build, head_name, load_weights
-from stages.common.params import Strict, read_params
+from stages.common.params import Strict, one_entry, read_params
 from stages.common.preprocessing import Preprocess
 from stages.common.tables import write_table
 from stages.common.training import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
@@ -60,7 +60,9 @@ class Train(Strict):
     def _known(cls, value: dict[str, bool]) -> dict[str, bool]:
         unknown = sorted(set(value) - set(VARIANT_NAMES))
         if unknown or not any(value.values()):
-            raise ValueError(f"at least one true among {', '.join(VARIANT_NAMES)}; unknown: {', '.join(unknown) or 'none'}")
+            raise ValueError(
+                f"at least one true among {', '.join(VARIANT_NAMES)}; unknown: {', '.join(unknown) or 'none'}"
+            )
         return value
 
 
@@ -83,8 +85,8 @@ class Shared(Strict):
 
 def params_of(architecture: str) -> type[Shared]:
     """Return the class of what this run reads: the shared keys and its own entry of `architectures`, no other's."""
-    entry: Any = create_model("Architectures", __config__={"extra": "ignore", "frozen": True}, **{architecture: (Architecture, ...)})
-    return create_model("Params", __base__=Shared, architectures=(entry, ...))
+    section: Any = one_entry(architecture, Architecture)
+    return create_model("Params", __base__=Shared, architectures=(section, ...))
 
 
 def recipe_of(params: Any, architecture: Architecture) -> Recipe:

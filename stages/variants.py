@@ -103,12 +103,16 @@ def main() -> None:
     frames = read_table(Path("data/extract_frames/frames.csv"), FRAME_COLUMNS)
     before = {name: np.load(f"data/augment/{name}.npy", mmap_mode="r") for name in VARIANT_NAMES}
     after = {name: np.load(f"data/preprocess/{name}.npy", mmap_mode="r") for name in VARIANT_NAMES}
-    shares = {name: same_share(after[name], after["original"]) for name in bar(VARIANT_NAMES, "compare", unit="variant")}
+    shares = {
+        name: same_share(after[name], after["original"]) for name in bar(VARIANT_NAMES, "compare", unit="variant")
+    }
     counts = before_and_after(frames, len(VARIANT_NAMES))
     write_json(METRICS / "augment.json", {"same_as_original": shares, "pictures": counts.to_dict("index")})
     write_text(METRICS / "augment.md", markdown(counts, shares, params.cohort))
     middle = len(frames) // 2
-    _write_png(PICTURES / "augment.png", _sheet([(name, before[name][middle], after[name][middle]) for name in VARIANT_NAMES]))
+    _write_png(
+        PICTURES / "augment.png", _sheet([(name, before[name][middle], after[name][middle]) for name in VARIANT_NAMES])
+    )
     rows = frames.groupby("clip_id").head(1).index[:SAMPLES]
     sheet = _sheet([(frames["clip_id"][row], before["original"][row], after["original"][row]) for row in rows])
     _write_png(PICTURES / "preprocess.png", sheet)

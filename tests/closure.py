@@ -1,6 +1,6 @@
 """Which project files a stage's code is, found by reading its imports: what dvc.yaml must declare.
 
-    python -m tests.closure stages.train       prints the list to paste under `deps:`
+python -m tests.closure stages.train       prints the list to paste under `deps:`
 """
 
 import ast

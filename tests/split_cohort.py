@@ -41,6 +41,6 @@ def cohort_labels(
 
 def write_cohort(root: Path, labels: pd.DataFrame, params: str) -> None:
     """Write labels.csv and params.yaml below `root`."""
-    whole = labels.astype({label: "Int8" for label in LABELS})  # 1 and 0, as label_merge writes them
+    whole = labels.astype(dict.fromkeys(LABELS, "Int8"))  # 1 and 0, as label_merge writes them
     write_table(root / "data/label_merge/labels.csv", whole)
     (root / "params.yaml").write_text(params, encoding="utf-8")

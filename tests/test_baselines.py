@@ -13,7 +13,9 @@ def nearest_by_hand(training: pd.DataFrame, clip_id: str, frame_index: int, labe
     clip = known[known["clip_id"] == clip_id]
     if clip.empty:
         return len(known) > 0 and 2 * int((known[label] == 1).sum()) > len(known)
-    best = min(zip(clip["frame_index"], clip[label], strict=True), key=lambda pair: (abs(pair[0] - frame_index), pair[0]))
+    best = min(
+        zip(clip["frame_index"], clip[label], strict=True), key=lambda pair: (abs(pair[0] - frame_index), pair[0])
+    )
     return best[1] == 1
 
 
@@ -23,7 +25,10 @@ def test_label_copy_agrees_with_brute_force(seed: int, share: float, unknown: fl
     frames = cohort_labels(patients=2, clips=2, frames=12, unknown=unknown, seed=seed)
     rng = np.random.default_rng(seed)
     chosen = rng.random(len(frames)) < share
-    training, asked = frames[chosen].sample(frac=1, random_state=seed), frames[~chosen].sample(frac=1, random_state=seed)
+    training, asked = (
+        frames[chosen].sample(frac=1, random_state=seed),
+        frames[~chosen].sample(frac=1, random_state=seed),
+    )
     said = label_copy(training, asked, LABELS)
     expected = [
         [nearest_by_hand(training, clip_id, frame_index, label) for label in LABELS]
@@ -39,7 +44,9 @@ def test_ties_go_to_the_earlier_frame() -> None:
 
 
 def test_an_unseen_clip_gets_the_majority() -> None:
-    training = pd.DataFrame({"clip_id": "C001", "frame_index": range(4), "fluid": [1, 1, 1, 0.0], "cord": [1, 0, 1, 0.0]})
+    training = pd.DataFrame(
+        {"clip_id": "C001", "frame_index": range(4), "fluid": [1, 1, 1, 0.0], "cord": [1, 0, 1, 0.0]}
+    )
     asked = pd.DataFrame({"clip_id": "C002", "frame_index": [0, 9]})
     assert label_copy(training, asked, ["fluid", "cord"]).tolist() == [[True, False]] * 2  # a tie says no
     assert majority(training, ["fluid", "cord"], 2).tolist() == [[True, False]] * 2

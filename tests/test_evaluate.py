@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from sklearn import metrics
 
 from stages import evaluate
+from stages.common.comparison import refuse_different_tests
 from stages.common.errors import PipelineError
+from stages.common.plots import _thinned
 from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, outputs, write_sidecar
 from tests.split_cohort import LABELS
 
@@ -39,7 +42,8 @@ def read(root: Path, name: str) -> dict:
 
 def answers(root: Path, protocol: str, fold: str, model: str, side: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return truth and scores of one training's rows on one side, read by other means."""
-    table = pd.read_csv(root / f"data/predictions/{protocol}/{fold}/1/{model}.csv").query("split == @side")
+    table = pd.read_csv(root / f"data/predictions/{protocol}/{fold}/1/{model}.csv")
+    table = table[table["split"] == side]
     truth = pd.read_csv(root / "data/label_merge/labels.csv").set_index("frame_id").loc[table["frame_id"]]
     return truth.reset_index(), table.reset_index(drop=True)
 
@@ -48,7 +52,9 @@ def test_the_study_s_rows_come_first_in_its_order_and_agree_with_scikit_learn(sm
     evaluate.main()
     found = read(small, "models/frame/resnet18.json")
     assert list(found)[:8] == STUDY_ROWS
-    assert list(found)[8:15] == [f"{kind} {label}" for label in LABELS for kind in ("FP", "FN")] + ["Misclassified images"]
+    assert list(found)[8:15] == [f"{kind} {label}" for label in LABELS for kind in ("FP", "FN")] + [
+        "Misclassified images"
+    ]
     truth, scores = answers(small, "frame", "0", "resnet18", "test")
     real, said = truth[list(LABELS)].to_numpy(), scores[list(LABELS)].to_numpy() >= 0.5
     known = ~np.isnan(real)
@@ -105,7 +111,7 @@ def test_scrambled_test_rows_change_no_choice(small: Path, threshold: str) -> No
     first, summary = (small / "metrics/selected.json").read_bytes(), read(small, "summary.json")
     rng = np.random.default_rng(0)
     split = pd.read_csv(small / "data/split/frame.csv")
-    labels = pd.read_csv(small / "data/label_merge/labels.csv", dtype={name: "Int8" for name in LABELS})
+    labels = pd.read_csv(small / "data/label_merge/labels.csv", dtype=dict.fromkeys(LABELS, "Int8"))
     test = labels["frame_id"].isin(split.loc[split["side"] == "test", "frame_id"])
     labels.loc[test, list(LABELS)] = rng.integers(0, 2, (test.sum(), 3))
     labels.to_csv(small / "data/label_merge/labels.csv", index=False)
@@ -125,7 +131,7 @@ def test_thresholds_by_validation_f1_are_used_and_recorded(small: Path) -> None:
     chosen = read(small, "selected.json")["frame"]["models"]["alexnet"]["thresholds"]["0"]
     truth, scores = answers(small, "frame", "0", "alexnet", "validation")
     known = truth["cord"].notna()
-    tried = [metrics.f1_score(truth["cord"][known], scores["cord"][known] >= t) for t in np.linspace(0, 1, 1001)]
+    tried = [metrics.f1_score(truth["cord"][known], scores["cord"][known] >= t) for t in np.unique(scores["cord"])]
     best = metrics.f1_score(truth["cord"][known], scores["cord"][known] >= chosen["cord"])
     assert best == pytest.approx(max(tried))
     truth, scores = answers(small, "frame", "0", "alexnet", "test")
@@ -219,9 +225,15 @@ def test_plots_hold_the_table_s_numbers(whole: Path) -> None:
         assert area == pytest.approx(table.loc[(protocol, model), f"{label} ROC AUC"], abs=1e-3)
 
 
-def test_long_curves_are_thinned() -> None:
-    from stages.common.plots import _thinned
+def test_the_plot_data_of_other_stages_stay(small: Path) -> None:
+    other = small / "metrics/plots/labels.csv"
+    other.parent.mkdir()
+    other.write_text("clip_id\n")
+    evaluate.main()
+    assert other.exists()
 
+
+def test_long_curves_are_thinned() -> None:
     many = _thinned(("frame", "m", "cord", "frame: cord"), recall=np.linspace(0, 1, 5000))
     assert len(many) == 200
     assert many["recall"].iloc[[0, -1]].tolist() == [0, 1]
@@ -242,7 +254,7 @@ def test_a_dropped_model_leaves_the_table_and_the_disk(whole: Path) -> None:
     assert list(read(whole, "summary.json")["frame"]) == MODELS[:-1]
     assert not (whole / "metrics/models/frame/vgg16.json").exists()
     left = [path for root in ("predictions", "curves") for path in (whole / "data" / root).rglob("*")]
-    assert not [path for path in left if "vgg16" in path.name or "patient" == path.name]
+    assert not [path for path in left if "vgg16" in path.name or path.name == "patient"]
     assert [path for path in left if path.name == "resnet18.csv"]
     assert [path for path in left if path.name == "history.csv"]
 
@@ -251,7 +263,9 @@ def test_missing_files_come_together(small: Path) -> None:
     place = small / "data/predictions/frame/0/1"
     (place / "vgg16.csv").unlink()
     (place / "alexnet.json").unlink()
-    with pytest.raises(PipelineError, match=r"(?s)2 declared files are missing; run `dvc repro evaluate`.*vgg16\.csv.*alexnet\.json"):
+    with pytest.raises(
+        PipelineError, match=r"(?s)2 declared files are missing; run `dvc repro evaluate`.*vgg16\.csv.*alexnet\.json"
+    ):
         evaluate.main()
 
 
@@ -270,7 +284,7 @@ def test_all_mistakes_of_all_tables_come_together(small: Path) -> None:
     frames = tables["resnet18"]["frame_id"]
     for part in (
         "8 problems",
-        "alexnet.csv: wrong columns: expected frame_id, split, bad_quality, cord, fluid, got frame_id, split, bad_quality, fluid",
+        "alexnet.csv: wrong columns: expected frame_id, split, bad_quality, cord, fluid, got frame_id, split, bad",
         f"resnet18.csv: repeated frames: expected one row a frame, got {frames.iloc[-1]}",
         f"no row for {frames[3]}",
         "frames not asked for: expected only frames that the split puts on validation or test, got C999_00001",
@@ -303,14 +317,31 @@ def test_a_sidecar_without_params_is_refused(small: Path) -> None:
 def test_a_split_of_other_labels_is_refused(small: Path) -> None:
     path = small / "data/split/frame.csv"
     path.write_text(path.read_text().replace("C001_00000,0,", "C777_00000,0,").replace(",validation", ",dev"))
-    with pytest.raises(PipelineError, match=r"(?s)column side.*dev, validation.*column frame_id.*C001_00000, C777_00000.*dvc repro split"):
+    with pytest.raises(
+        PipelineError,
+        match=r"(?s)column side.*dev, validation.*column frame_id.*C001_00000, C777_00000.*dvc repro split",
+    ):
         evaluate.main()
+
+
+def test_a_workspace_without_predictions_says_so(small: Path) -> None:
+    for name in ("predictions", "curves"):
+        shutil.rmtree(small / "data" / name)
+    with pytest.raises(PipelineError, match="9 declared files are missing"):
+        evaluate.main()
+
+
+def test_different_test_sets_are_refused() -> None:
+    with pytest.raises(PipelineError, match="TP \\+ FN differ, so"):
+        refuse_different_tests("frame", {"alexnet": {"TP": 737, "FN": 27}, "vgg16": {"TP": 729, "FN": 20}})
 
 
 def test_names_must_be_names(small: Path) -> None:
     text = FRAME_ONLY.replace("stop: {cord: 1}", "stop: {chord: 1}").replace("{fluid: {sens", "{fluids: {sens")
     (small / "params.yaml").write_text(text.replace("vgg16: {}", "label_copy: {}"))
-    with pytest.raises(PipelineError, match=r"(?s)3 problems.*decision\.stop.*got chord.*subject_to.*got fluids.*got label_copy"):
+    with pytest.raises(
+        PipelineError, match=r"(?s)3 problems.*decision\.stop.*got chord.*subject_to.*got fluids.*got label_copy"
+    ):
         evaluate.main()
 
 

@@ -131,7 +131,9 @@ def test_imagenet_weights_come_from_torchvisions_cache(tmp_path: Path, monkeypat
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", _no_network)
     entry = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    monkeypatch.setattr(entry, "_value_", entry.value.__class__(f"http://127.0.0.1/{name}", entry.transforms, entry.meta))
+    monkeypatch.setattr(
+        entry, "_value_", entry.value.__class__(f"http://127.0.0.1/{name}", entry.transforms, entry.meta)
+    )
     network = build("resnet18", 3)
     load_weights(network, "resnet18", "imagenet", None)
     assert torch.equal(network.conv1.weight, state["conv1.weight"])

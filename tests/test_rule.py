@@ -17,7 +17,9 @@ RULE = Rule(
 
 def rows_of(truth: np.ndarray, side: str = "validation", patients: int = 4, fold: str = "0") -> Rows:
     names = [f"P{place % patients:03d}" for place in range(len(truth))]
-    frames = pd.DataFrame({"fold": fold, "frame_id": [f"C001_{place:05d}" for place in range(len(truth))], "side": side})
+    frames = pd.DataFrame(
+        {"fold": fold, "frame_id": [f"C001_{place:05d}" for place in range(len(truth))], "side": side}
+    )
     return Rows(frames.assign(clip_id="C001", patient=names, frame_index=range(len(truth))), truth)
 
 
@@ -65,7 +67,10 @@ def test_alone_it_leaves_no_winner(truth: np.ndarray) -> None:
     whole = selection(found, {"label_copy": judged(truth, truth)}, RULE)
     assert whole["winner"] is None
     assert whole["winner_beats_label_copy"] is None
-    assert whole["literal_rule"] == {"says": "fewest false positives of fluid + false negatives of cord", "winner": "cunning"}
+    assert whole["literal_rule"] == {
+        "says": "fewest false positives of fluid + false negatives of cord",
+        "winner": "cunning",
+    }
 
 
 def test_a_model_collapsed_in_any_label_cannot_win(truth: np.ndarray) -> None:

@@ -1,20 +1,18 @@
-"""What sheets may look like, what they must not, and the words in which that is said."""
+"""Which sheet is which clip, the parameters about it, and the study's own workbook."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
+from ruamel.yaml import YAML
 
 from stages.common.params import read_params
 from stages.common.sheets.names import as_yaml, close, normal, same
 from stages.common.sheets.settings import LabelParams, mistakes
 from tests import workbooks
-from tests.workbooks import STUDY, STUDY_CHOICES, WARN, kinds, messages, read, read_sheet, sheet, truth, values
+from tests.workbooks import STUDY, STUDY_CHOICES, kinds, messages, read, read_sheet, sheet, truth, values
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,8 +77,6 @@ def test_names_are_equal_without_case_spaces_and_punctuation() -> None:
 
 @given(st.text())
 def test_any_name_reads_back_from_yaml(name: str) -> None:
-    from ruamel.yaml import YAML
-
     printable = "".join(character for character in name if character.isprintable())
     assert YAML(typ="safe", pure=True).load(f"{{key: {as_yaml(printable)}}}") == {"key": printable}
 
@@ -143,185 +139,6 @@ def test_a_clip_without_a_sheet_stops_or_is_unknown(tmp_path: Path) -> None:
     assert values(reading, "cord")[5:] == [None] * 3
 
 
-# ---- columns
-
-
-def test_headings_may_be_spelt_otherwise_and_stand_anywhere(tmp_path: Path) -> None:
-    labels = truth(20)
-    rows = sheet(labels, heading=(" file-name ", "Bad_Quality", "cord ", "Fluid"))
-    mixed = [[row[3], row[1], "x", row[0], row[2]] for row in rows]
-    reading = read_sheet(tmp_path, [[], *mixed], 20)
-    assert not reading.findings
-    assert values(reading, "cord") == [bool(triple[1]) for triple in labels]
-
-
-def test_a_missing_column_is_refused_with_the_closest_heading(tmp_path: Path) -> None:
-    rows = sheet(truth(5), heading=("FILENAME", "BAD QUALITY", "CORDS", "FLUID"))
-    assert messages(read_sheet(tmp_path, rows, 5)) == (
-        "labels.xlsx, sheet 'AM12', row 1: no column 'CORD': expected a heading 'CORD', got 'FILENAME', 'BAD QUALITY', "
-        "'CORDS', 'FLUID'. Correct the heading, or set in params.yaml label_merge.column_aliases: {CORDS: CORD}."
-    )
-    assert not read_sheet(tmp_path, rows, 5, column_aliases={"cords": "CORD"}).findings
-
-
-def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    rows = [[*row, row[2]] for row in sheet(truth(5))]
-    assert "several columns 'CORD': expected one, got 2: 'CORD', 'CORD'" in messages(read_sheet(tmp_path, rows, 5))
-
-
-def test_another_definition_is_not_another_spelling(tmp_path: Path) -> None:
-    heading = (*workbooks.HEADING[:3], "Fluid WITHOUT cord")
-    rows = [list(heading), ["0", 0, 0, 1], ["1", 0, 0, 0], ["2", 0, 1, 0], ["3", 0, None, 0], ["4", 0, None, 1]]
-    undecided = read_sheet(tmp_path, rows, 5)
-    assert kinds(undecided) == {"definition"}
-    assert undecided.findings[0].proposal == ("definitions", "AM12", "fluid_without_cord")
-    other = read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid_without_cord"})
-    assert values(other, "fluid") == [True, False, None, None, True]
-    assert values(other, "fluid_without_cord") == [True, False, False, False, True]
-    assert values(other, "cord") == [False, False, True, None, False]
-    same_word = read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid"})
-    assert values(same_word, "fluid") == [True, False, False, False, True]
-    assert values(same_word, "fluid_without_cord") == [True, False, False, False, None]
-
-
-def test_a_plain_column_can_be_said_to_mean_the_other_definition(tmp_path: Path) -> None:
-    rows = [list(workbooks.HEADING), ["0", 0, 1, 0], ["1", 0, 1, 1]]
-    reading = read_sheet(tmp_path, rows, 2, definitions={"AM12": "fluid_without_cord"})
-    assert "row 3, columns 'FLUID', 'CORD': labels that exclude each other: expected at most one of them 1" in messages(reading)
-    assert values(reading, "fluid") == [None, None]
-
-
-def test_both_definitions_in_one_sheet_are_refused(tmp_path: Path) -> None:
-    rows = [[*row, row[3]] for row in sheet(truth(5))]
-    rows[0][4] = "FLUID without cord"
-    assert "two definitions in one sheet: expected one of the columns, got 'FLUID' and 'FLUID without cord'" in messages(
-        read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid"})
-    )
-
-
-def test_another_organ_s_labels_run(tmp_path: Path) -> None:
-    labels = {"effusion": {"column": "EFF"}, "mass": {"column": "Mass"}}
-    params = workbooks.settings(labels, without={}, excludes_others=None)
-    assert not mistakes(params)
-    workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": [["FILENAME", "eff", "MASS"], ["a_0", 1, 1], ["a_1", 0, None]]})
-    reading = read(tmp_path, {"AM12": 2}, params)
-    assert list(reading.votes["E1"]) == ["effusion", "mass"]
-    assert values(reading, "mass") == [True, None]
-
-
-# ---- cells
-
-
-@pytest.mark.parametrize("entry", [1, 1.0, "1", " 1 ", "1.0", "\u00a01"])
-def test_what_counts_as_one(tmp_path: Path, entry: object) -> None:
-    reading = read_sheet(tmp_path, [list(workbooks.HEADING), ["0", 0, 0, entry]], 1)
-    assert not reading.findings
-    assert values(reading, "fluid") == [True]
-
-
-@pytest.mark.parametrize("entry", [2, -1, 0.5, "yes", True, False, "01", "#N/A", "-", "1 0", pd.Timestamp("1900-01-01")])
-def test_what_is_no_label_is_named_with_its_place(tmp_path: Path, entry: Any) -> None:
-    rows = [list(workbooks.HEADING), ["0", 0, 0, 0], ["1", 0, entry, 1]]
-    reading = read_sheet(tmp_path, rows, 2)
-    assert messages(reading).startswith("labels.xlsx, sheet 'AM12', row 3, column 'CORD': not a label: expected 0, 1 or blank, got ")
-    assert reading.findings[0].case == {"rows": "3", "label": "cord", "expert": "E1", "clip_id": "C001"}
-    assert values(reading, "cord") == [False, None]
-    assert values(reading, "fluid") == [False, True]
-
-
-def test_formulas_are_refused_not_computed(tmp_path: Path) -> None:
-    rows = sheet(truth(9))
-    for row in range(3, 7):
-        rows[row][2] = f"=D{row + 1}"
-    rows[1][0] = '="AM12_"&0'
-    said = messages(read_sheet(tmp_path, rows, 9, problems=WARN)).splitlines()
-    assert said[:2] == [
-        "labels.xlsx, sheet 'AM12', row 2, column 'FILENAME': computed entry: expected a value, got a formula. Replace the "
-        "formula by its value: copy the column, then paste special, values.",
-        "labels.xlsx, sheet 'AM12', rows 4 to 7, column 'CORD': computed entry: expected a value, got a formula. Replace the "
-        "formula by its value: copy the column, then paste special, values.",
-    ]
-
-
-def test_merged_cells_are_refused(tmp_path: Path) -> None:
-    path = workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": sheet(truth(9))})
-    book = load_workbook(path)
-    book["AM12"].merge_cells("C3:C6")
-    book.save(path)
-    said = messages(read(tmp_path, {"AM12": 9}))
-    assert "sheet 'AM12', cells C3:C6: merged cells: expected one value a cell, got C3:C6. Unmerge them" in said
-
-
-def test_rows_that_name_another_clip_are_refused(tmp_path: Path) -> None:
-    sheets = {"AM12": sheet(truth(9)), "BM12": sheet(truth(9), "am12")}
-    workbooks.write_workbook(tmp_path / "labels.xlsx", sheets)
-    reading = read(tmp_path, {"AM12": 9, "BM12": 9}, workbooks.settings(problems=WARN))
-    assert (
-        "sheet 'BM12', rows 2 to 10, column 'FILENAME': frame of another clip, 'AM12': expected frames of 'BM12', got "
-        "'am12_...'. Move the row to the sheet of 'AM12', or correct the cell."
-    ) in messages(reading)
-    assert reading.stopping(workbooks.settings(problems=WARN).label_merge)
-
-
-def test_rows_without_a_frame_number_are_refused(tmp_path: Path) -> None:
-    rows = [*sheet(truth(9)), ["TOTAL", 3, 4, 5], [None, 0, 0, 1]]
-    said = messages(read_sheet(tmp_path, rows, 9))
-    assert "row 11, column 'FILENAME': no frame number: expected a name that ends in one, e.g. 'AM12_206.jpg', got 'TOTAL'" in said
-    assert "row 12, column 'FILENAME': no frame number" in said
-
-
-def test_a_number_glued_to_the_name_is_refused(tmp_path: Path) -> None:
-    workbooks.write_workbook(tmp_path / "labels.xlsx", {"LAT1": [list(workbooks.HEADING), ["LAT15.jpg", 0, 0, 1]]})
-    assert "frame number runs into the clip's name: expected both told apart, got 'LAT15.jpg'" in messages(read(tmp_path, {"LAT1": 20}))
-
-
-# ---- frames
-
-
-def test_duplicate_frames_stop_or_keep_what_agrees(tmp_path: Path) -> None:
-    rows = [list(workbooks.HEADING), ["0", 0, 1, 1], ["1", 0, 0, 1], ["0", 0, 0, 1]]
-    reading = read_sheet(tmp_path, rows, 2)
-    assert "sheet 'AM12', rows 2, 4: duplicate frame: expected one row a frame, got 2 rows with number 0" in messages(reading)
-    assert values(reading, "cord") == [None, False]
-    assert values(reading, "fluid") == [True, True]
-
-
-def test_bad_quality_with_a_target_stops_or_is_unknown(tmp_path: Path) -> None:
-    rows = [list(workbooks.HEADING), ["0", 1, 1, 0], ["1", 1, 0, 0], ["2", 1, 0, 1], ["3", 1, 0, 1]]
-    reading = read_sheet(tmp_path, rows, 4)
-    said = messages(reading)
-    assert "row 2, columns 'BAD QUALITY', 'CORD': labels that exclude each other: expected at most one of them 1, got all 1" in said
-    assert "rows 4 to 5, columns 'BAD QUALITY', 'FLUID': labels that exclude each other" in said
-    assert values(reading, "bad_quality") == [None, True, None, None]
-    assert values(reading, "fluid") == [None, False, None, None]
-
-
-def test_frames_and_labels_without_each_other_are_told_in_the_sheet_s_own_numbers(tmp_path: Path) -> None:
-    rows = [*sheet(truth(9), first=1), ["AM12_12.jpg", 0, 0, 1]]
-    del rows[4:7]
-    said = messages(read_sheet(tmp_path, rows, 9, first_number_of={"AM12": 1}))
-    assert "row 8: label without a frame: expected numbers 1 to 9 for a clip of 9 frames, got number 12" in said
-    assert "frames without a label: expected a row for each frame, got no row numbered 4 to 6 (3 frames)" in said
-
-
-ENTRY = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["0", "1", " 1", "x", "", "2"])
-
-
-@hypothesis_settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 6), ENTRY, ENTRY, ENTRY), min_size=1, max_size=8))
-def test_whatever_stands_in_a_sheet_no_label_is_invented(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, ...]]) -> None:
-    table = [list(workbooks.HEADING), *([f"AM12_{row[0]}.jpg", *row[1:]] for row in rows)]
-    table = [["" if entry == "" else entry for entry in row] for row in table]
-    reading = read_sheet(tmp_path_factory.mktemp("cohort"), table, 6, first_number=0, first_number_of={"AM12": 0})
-    for frame in range(6):
-        its = [row[2] for row in rows if row[0] == frame]
-        known = values(reading, "cord")[frame]
-        if known is not None:
-            accepted = {True: {"1", "1.0"}, False: {"0", "0.0"}}[known]
-            assert its
-            assert all(str(entry).strip().lstrip("-") in accepted for entry in its)
-
-
 # ---- parameters
 
 
@@ -340,7 +157,10 @@ def test_parameters_that_contradict_each_other_are_all_named() -> None:
     )
     said = "\n".join(str(problem) for problem in mistakes(params))
     assert "labels: name of a label" in said
-    assert "label_merge.excludes_others: wrong value: expected bad_quality or cord or fluid or frame_id, got 'quality'" in said
+    assert (
+        "label_merge.excludes_others: wrong value: expected bad_quality or cord or fluid or frame_id, got 'quality'"
+        in said
+    )
     assert "label_merge.definitions.AM12: wrong value: expected fluid" in said
     assert "label_merge.without.fluid.without: wrong value" in said
     assert "label_merge.without.fluid: wrong value: expected a name that is no label yet" in said

@@ -79,26 +79,51 @@ def test_a_parameter_can_name_the_sheet_of_one_expert(tmp_path: Path) -> None:
 
 
 def test_the_csv_row_numbers_are_those_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("\nclip,filename,bad quality,cord,fluid\n\nAM12,0,0,0,0\nAM12,1,0,2,0\n", encoding="utf-8")
+    (tmp_path / "labels.csv").write_text(
+        "\nclip,filename,bad quality,cord,fluid\n\nAM12,0,0,0,0\nAM12,1,0,2,0\n", encoding="utf-8"
+    )
     said = messages(read(tmp_path, {"AM12": 2}))
     assert "labels.csv, clip 'AM12', row 5, column 'cord': not a label: expected 0, 1 or blank, got '2'" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("labels.xlsx", b"", r"labels\.xlsx: label file cannot be used: expected an Excel workbook \(\.xlsx\), got something else"),
-        ("labels.xlsx", b"\xd0\xcf\x11\xe0" + b"\0" * 600, r"an old \.xls, a file with a password, or an incomplete copy\. Open it"),
-        ("labels.xls", b"\xd0\xcf", r"labels\.xls: label file cannot be used: expected labels\.xlsx.*got a \.xls file"),
-        ("labels.csv", b"", r"labels\.csv: label file cannot be used: expected a heading and rows, got an empty file"),
-        ("labels.csv", "CLIP,FILENAME\nä,1\n".encode("cp1252"), r"expected UTF-8 text, got byte 14 that is none\. Save it as 'CSV UTF-8'"),
-        ("labels.csv", b'CLIP,FILENAME\n"AM12,1\n', r"expected a CSV table, got unexpected end of data"),
-        ("labels.csv", b"FILENAME,CORD\n1,0\n", r"expected one column 'CLIP', got 0 of them among 'FILENAME', 'CORD'"),
-        ("labels.csv", b"CLIP,FILENAME\n,1\n", r"labels\.csv, row 2, column 'CLIP': row without a clip: expected the clip's name, got blank"),
-        ("labels/AM12.txt", b"", r"labels/AM12\.txt: label file cannot be used: expected only <clip>\.csv files in this folder"),
-        ("notes.txt", b"", r"cohort 'cohort': label file cannot be used: expected labels\.xlsx, .* got none of these"),
-    ],
-)  # fmt: skip
+OLD_EXCEL = b"\xd0\xcf\x11\xe0" + b"\0" * 600
+NO_FILE = [
+    (
+        "labels.xlsx",
+        b"",
+        r"labels\.xlsx: label file cannot be used: expected an Excel workbook \(\.xlsx\), got something",
+    ),
+    (
+        "labels.xlsx",
+        OLD_EXCEL,
+        r"an old \.xls, a file with a password, or an incomplete copy\. Open it in a spreadsheet",
+    ),
+    ("labels.xls", OLD_EXCEL, r"labels\.xls: label file cannot be used: expected labels\.xlsx.*got a \.xls file"),
+    ("labels.csv", b"", r"labels\.csv: label file cannot be used: expected a heading and rows, got an empty file"),
+    (
+        "labels.csv",
+        b"CLIP,FILENAME\n\xe4,1\n",
+        r"expected UTF-8 text, got byte 14 that is none\. Save it as 'CSV UTF-8'",
+    ),
+    ("labels.csv", b'CLIP,FILENAME\n"AM12,1\n', r"expected a CSV table, got unexpected end of data"),
+    ("labels.csv", b"FILENAME,CORD\n1,0\n", r"expected one column 'CLIP', got 0 of them among 'FILENAME', 'CORD'"),
+    (
+        "labels.csv",
+        b"CLIP,FILENAME\n,1\n",
+        r"row 2, column 'CLIP': row without a clip: expected the clip's name, got blank",
+    ),
+    ("labels.csv", b"CLIP,FILENAME\n", r"labels\.csv: .* expected the labels of at least one clip, got none\. Fill it"),
+    ("labels/.keep", b"", r"labels: label file cannot be used: expected the labels of at least one clip, got none"),
+    (
+        "labels/AM12.txt",
+        b"",
+        r"labels/AM12\.txt: label file cannot be used: expected only <clip>\.csv files in this folder",
+    ),
+    ("notes.txt", b"", r"cohort 'cohort': label file cannot be used: expected labels\.xlsx, .* got none of these"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "said"), NO_FILE)
 def test_a_file_that_is_none_is_one_readable_message(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / "cohort" / name
     path.parent.mkdir(parents=True)
@@ -132,7 +157,9 @@ def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "labels.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"\0" * (workbook.MAX_UNPACKED_BYTES + 2**20))
     assert (tmp_path / "labels.xlsx").stat().st_size < 2**20
-    assert "labels.xlsx: label file cannot be used: expected at most 64 MiB when unpacked, got 65 MiB" in messages(read(tmp_path, FRAMES))
+    assert "labels.xlsx: label file cannot be used: expected at most 64 MiB when unpacked, got 65 MiB" in messages(
+        read(tmp_path, FRAMES)
+    )
 
 
 def test_a_sheet_that_reaches_beyond_all_labels_is_refused(tmp_path: Path) -> None:
@@ -141,8 +168,9 @@ def test_a_sheet_that_reaches_beyond_all_labels_is_refused(tmp_path: Path) -> No
     book = workbook.load_workbook(path)
     book["AM12"]["XFD1048576"] = 1
     book.save(path)
-    assert "sheet 'AM12': label file cannot be used: expected at most 2000000 cells, got 1048576 rows by 16384 columns" in messages(
-        read(tmp_path, {"AM12": 9})
+    assert (
+        "sheet 'AM12': label file cannot be used: expected at most 2000000 cells, got 1048576 rows by 16384 columns"
+        in messages(read(tmp_path, {"AM12": 9}))
     )
 
 

@@ -30,8 +30,8 @@ def test_the_number_that_ends_the_stem_is_the_frame(entry: object, number: int) 
 
 @pytest.mark.parametrize(
     "entry",
-    [None, True, "", "TOTAL", "AM12_206 (1).jpg", "AM12_206_copy.jpg", -5, "-5", 2.5, "2,5", "1e5", "9" * 12, "x" * 300 + "1",
-     "AM12_２"],
+    [None, True, "", "TOTAL", "AM12_206 (1).jpg", "AM12_206_copy.jpg", -5, "-5", 2.5, "2,5", "1e5", "9" * 12,
+     "x" * 300 + "1", "AM12_２"],
 )  # fmt: skip
 def test_what_counts_nothing_is_no_frame_number(entry: object) -> None:
     assert frame_name(entry) is None
@@ -98,8 +98,8 @@ def test_a_sheet_that_fits_both_is_refused(tmp_path: Path, first: int, last: int
     reading = read_sheet(tmp_path, [list(row) for row in rows], 50)
     assert messages(reading) == (
         "labels.xlsx, sheet 'AM12': cannot tell whether its frame numbers start at 0 or 1: expected numbers 0 to 49 or "
-        f"1 to 50 for a clip of 50 frames, got {last - first + 1} numbers from {first} to {last}, which fits both. Open "
-        "the clip beside the sheet, then correct the numbers or set in params.yaml label_merge.first_number_of: "
+        f"1 to 50 for a clip of 50 frames, got {last - first + 1} numbers from {first} to {last}, which fits both. "
+        "Open the clip beside the sheet, then correct the numbers or set in params.yaml label_merge.first_number_of: "
         "{AM12: 0} or {AM12: 1}."
     )
     told = read_sheet(tmp_path, [list(row) for row in rows], 50, first_number_of={"am 12": 1})
@@ -108,7 +108,9 @@ def test_a_sheet_that_fits_both_is_refused(tmp_path: Path, first: int, last: int
 
 def test_a_sheet_that_fits_neither_is_refused(tmp_path: Path) -> None:
     reading = read_sheet(tmp_path, sheet(truth(51)), 50)
-    assert "which fits neither (no frame for 50 if the first is 0, no frame for 0 if the first is 1)" in messages(reading)
+    assert "which fits neither (no frame for 50 if the first is 0, no frame for 0 if the first is 1)" in messages(
+        reading
+    )
     assert not reading.first_numbers["E1"]
 
 

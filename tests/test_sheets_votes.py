@@ -22,7 +22,9 @@ def table(rows: list[dict[str, bool | None]], columns: list[str] = NAMES) -> pd.
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, bool | None]]:
-    return [{key: None if pd.isna(value) else bool(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    return [
+        {key: None if pd.isna(value) else bool(value) for key, value in row.items()} for row in frame.to_dict("records")
+    ]
 
 
 def possible(seen: dict[str, bool | None]) -> dict[str, bool | None]:
@@ -35,7 +37,9 @@ def possible(seen: dict[str, bool | None]) -> dict[str, bool | None]:
 @pytest.mark.parametrize("cord", [True, False, None])
 @pytest.mark.parametrize("entered", [True, False, None])
 @pytest.mark.parametrize("column", ["fluid", "fluid_without_cord"])
-def test_each_definition_tells_of_the_other_what_can_be_known(column: str, entered: bool | None, cord: bool | None) -> None:
+def test_each_definition_tells_of_the_other_what_can_be_known(
+    column: str, entered: bool | None, cord: bool | None
+) -> None:
     seen = {"cord": cord, "fluid": None, "fluid_without_cord": None} | {column: entered}
     if column == "fluid_without_cord" and entered and cord:
         return  # a contradiction, which `place` has made unknown before
@@ -70,7 +74,10 @@ def test_the_majority_never_contradicts_itself(sheets: list[tuple[bool | None, b
 
 def test_majorities_that_exclude_each_other_become_unknown() -> None:
     names = ["bad_quality", "cord", "fluid"]
-    merged = table([{"bad_quality": True, "cord": True, "fluid": None}, {"bad_quality": True, "cord": False, "fluid": False}], names)
+    merged = table(
+        [{"bad_quality": True, "cord": True, "fluid": None}, {"bad_quality": True, "cord": False, "fluid": False}],
+        names,
+    )
     cleared, count = clear_contradictions(merged, "bad_quality", names)
     assert count == 1
     assert plain(cleared) == [dict.fromkeys(names), {"bad_quality": True, "cord": False, "fluid": False}]
@@ -99,7 +106,9 @@ def test_kappa_is_cohen_s_formula(votes: list[tuple[bool | None, bool | None]]) 
 
 def test_none_of_the_labels_is_not_unknown() -> None:
     names = ["bad_quality", "cord", "fluid"]
-    labels = table([dict.fromkeys(names, False), dict.fromkeys(names), {**dict.fromkeys(names, False), "cord": True}], names)
+    labels = table(
+        [dict.fromkeys(names, False), dict.fromkeys(names), {**dict.fromkeys(names, False), "cord": True}], names
+    )
     counted = combinations(labels, names)
     assert (counted["none"], counted["unknown"], counted["cord"]) == (1, 1, 1)
     assert len(counted) == 2**3 + 1

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from stages import split
 from stages.common.allocation import allocate, stratified_sides
 from stages.common.errors import PipelineError
-from stages.common.patient_search import Search, assign_folds, best_assignment, deviation_of, deviations, patient_counts, side_sums
+from stages.common.patient_search import (
+    Search,
+    assign_folds,
+    best_assignment,
+    deviation_of,
+    deviations,
+    patient_counts,
+    side_sums,
+)
 from stages.common.split_proof import describe, prove, refuse_leaks
 from stages.common.tables import SIDES
 from tests.split_cohort import LABELS, cohort_labels, write_cohort
@@ -160,7 +168,7 @@ def test_more_folds_than_patients_is_refused(workspace: Path) -> None:
 
 def test_a_fold_must_leave_patients_to_train_and_validate(workspace: Path) -> None:
     write_cohort(workspace, cohort_labels(patients=4), PARAMS.replace('"0": {}, "1": {}, "2": {}', '"0": {}'))
-    with pytest.raises(PipelineError, match="fold 0 leaves 0 of 4 patients.*Declare more folds"):
+    with pytest.raises(PipelineError, match=r"fold 0 leaves 0 of 4 patients.*Declare more folds"):
         split.main()
 
 
@@ -220,6 +228,13 @@ def test_proof_counts_what_a_loop_counts(workspace: Path) -> None:
     for fold in proof["leave_one_patient_out"].values():
         assert fold["patients_on_two_sides"] == 0
         assert fold["test_frames_with_a_neighbour_in_training"] == 0
+
+
+def test_a_fold_s_deviation_is_measured_without_its_test_patients(workspace: Path) -> None:
+    split.main()
+    found = json.loads((workspace / "metrics/split.json").read_text())["leave_one_patient_out"]["0"]
+    train, validation = (found["sides"][side]["frames"] for side in ("train", "validation"))
+    assert found["deviation"]["frames"] == round(abs(train / (train + validation) - 70 / 80), 4)
 
 
 def test_neighbours_are_neighbours_among_the_frames_kept() -> None:
@@ -332,7 +347,7 @@ def test_a_leak_stops_the_stage() -> None:
     proof = prove(twice, LABELS, deviation_of(np.zeros(1, np.int8), np.ones((1, 7)), (1,)))
     with pytest.raises(
         PipelineError,
-        match=r"(?s)2 problems.*derived picture in training: expected 0, got 1.*patients on two sides: expected 0, got 3",
+        match=r"(?s)2 problems.*derived picture in training: expected 0, got 1.*on two sides: expected 0, got 3",
     ):
         refuse_leaks({"patient": {"0": proof}}, ["patient"])
     with pytest.raises(PipelineError, match="1 problem"):

@@ -97,7 +97,10 @@ def write_clips(cohort: Path, names: Iterable[str]) -> None:
 
 def write_extracted(root: Path, frames: Mapping[str, int], stride: int = 1) -> pd.DataFrame:
     """Write what extract_frames says of these clips; return frames.csv."""
-    clips = [{"clip_id": clip.clip_id, "patient": clip.patient, "frames_decoded": frames[clip.name]} for clip in clips_of(frames)]
+    clips = [
+        {"clip_id": clip.clip_id, "patient": clip.patient, "frames_decoded": frames[clip.name]}
+        for clip in clips_of(frames)
+    ]
     rows = [
         {
             "frame_id": frame_id(clip["clip_id"], index),

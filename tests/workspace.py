@@ -21,16 +21,29 @@ def project_files() -> list[Path]:
     return [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
 
-def make_workspace(folder: Path) -> Path:
-    """Copy the project without its lock, apply tests/tiny.yaml, and commit: a small project in the same form."""
+def copy_project(folder: Path) -> Path:
+    """Copy the project without its lock into a Git repository of its own: what a fresh clone would run."""
     for file in project_files():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, folder / file)
     (folder / "dvc.lock").unlink(missing_ok=True)
-    set_params(folder, YAML(typ="safe", pure=True).load(TINY.read_text(encoding="utf-8")))
     git(folder, "init", "-q")
     commit(folder, "start")
     return folder
+
+
+def make_workspace(folder: Path) -> Path:
+    """Copy the project, apply tests/tiny.yaml, and commit: a small project in the same form."""
+    copy_project(folder)
+    set_params(folder, read_params_file(TINY))
+    commit(folder, "tiny")
+    return folder
+
+
+def read_params_file(path: Path) -> dict[str, Any]:
+    """Return a YAML file as DVC reads it."""
+    content: dict[str, Any] = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return content
 
 
 def set_params(folder: Path, changes: dict[str, Any]) -> None:

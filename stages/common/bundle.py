@@ -34,7 +34,9 @@ class Bundle(Strict):
 
 def write_bundle(path: Path, network: nn.Module, bundle: Bundle) -> None:
     """Write tensors and description; the same model gives the same bytes."""
-    tensors: dict[str, Tensor] = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    tensors: dict[str, Tensor] = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
     text = json.dumps(bundle.model_dump(), sort_keys=True)
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, metadata={KEY: text}))

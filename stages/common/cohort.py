@@ -18,6 +18,7 @@ from stages.common.errors import PipelineError, Problem, raise_all
 
 MASKS = "masks/"  # true structures as label videos, where a cohort brings them: no clips
 TABLE = "clips.csv"
+MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips
 REQUIRED = ("clip", "file", "patient")
 OPTIONAL = ("position", "depth_cm", "crop")
 # A clip in one of these would otherwise lie in the cohort unread and unmentioned.
@@ -110,9 +111,10 @@ def _wrong_columns(table: pd.DataFrame) -> list[Problem]:
 
 
 def _files(cohort: Path) -> dict[str, Path]:
-    """Return the files under the cohort by their composed relative name."""
+    """Return the files under the cohort by their composed relative name, without its folder of masks."""
     paths = sorted(path for path in cohort.rglob("*") if path.is_file())
-    return {composed(path.relative_to(cohort).as_posix()): path for path in paths}
+    names = {composed(path.relative_to(cohort).as_posix()): path for path in paths}
+    return {name: path for name, path in names.items() if not name.startswith(f"{MASKS}/")}
 
 
 def _clip(number: int, row: dict[Any, str], files: dict[str, Path], problems: list[Problem]) -> Clip:

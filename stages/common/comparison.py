@@ -91,7 +91,7 @@ def refuse_different_tests(protocol: str, table: Mapping[str, Figures]) -> None:
     positives = {model: int(figures["TP"] or 0) + int(figures["FN"] or 0) for model, figures in table.items()}
     if len(set(positives.values())) > 1:
         raise PipelineError(
-            f"protocol {protocol}: TP + FN differ over the models, so their test sets do: {positives}. Report this."
+            f"protocol {protocol}: TP + FN differ, so the models' test sets do: {positives}. Report this."
         )
 
 

@@ -15,15 +15,25 @@ from stages.common.scores import Figure
 PHANTOM = (
     "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"
 )
-BEDSIDE = (
+READING = (
+    "Test rows are only reported: thresholds and the winner are chosen on validation rows.",
+    "Accuracy, Precision, Recall and F1 are micro averages of the pooled counts; macro F1 is the mean over labels with "
+    "positives.",
+    "`label_copy` opens no picture: it copies the labels of the nearest training frame of the clip. What does not beat "
+    "it has shown nothing. `majority` always gives the commoner class. Both say 0 or 1 and so have no ROC AUC.",
+    "GO dangerous: GO where the expert says stop. GO futile: GO where the expert sees no target. GO missed: the "
+    "expert's GO, called otherwise.",
+    "n/a: not estimable; the cases that the figure is about are not there.",
+    "Frames of one clip are no independent cases: a few frames' difference separates no two models.",
     "GO names a candidate picture, not a level and not a permission to puncture: a transverse frame carries no "
-    "vertebral number, and needle path, depth and blood from an earlier puncture are not assessed."
+    "vertebral number, and needle path, depth and blood from an earlier puncture are not assessed.",
 )
 
 
 def whole_page(cohort: str, parts: Sequence[str]) -> str:
     """Return comparison.md from its protocols' parts."""
-    return "\n".join(["# Comparison\n", *([PHANTOM] if cohort == "phantom" else []), *parts])
+    notes = ["## How to read this page\n", *(f"- {note}" for note in READING)]
+    return "\n".join(["# Comparison\n", *([PHANTOM] if cohort == "phantom" else []), *parts, *notes, ""])
 
 
 def protocol_markdown(
@@ -82,17 +92,10 @@ def _notes(protocol: str, test: Rows, table: Mapping[str, Figures], labels: Sequ
     score = {model: figures["macro F1"] or 0.0 for model, figures in table.items()}
     beating = [model for model in table if model not in BASELINES and score[model] > score["label_copy"]]
     notes = [
-        f"Test: {len(frames)} frames, {frames['clip_id'].nunique()} clips, {frames['patient'].nunique()} patients. "
-        "Frames of one clip are no independent cases: a few frames' difference separates no two models.",
+        f"Test: {len(frames)} frames, {frames['clip_id'].nunique()} clips, {frames['patient'].nunique()} patients.",
         f"Positive labels (TP + FN), the same in every column: {sum(positive.values())} ({_listed(positive)}).",
         f"Unknown labels, left out of every count: {sum(unknown.values())} ({_listed(unknown)}).",
-        "Accuracy, Precision, Recall and F1 are micro averages of the pooled counts; macro F1 is the mean over labels "
-        "with positives.",
-        "`label_copy` opens no picture: it copies the labels of the nearest training frame of the clip, and gives 0 or "
-        f"1, so it has no ROC AUC. Above it in macro F1: {', '.join(beating) or 'no model'}.",
-        "GO dangerous: GO where the expert says stop. GO futile: GO where the expert sees no target.",
-        "n/a: not estimable.",
-        BEDSIDE,
+        f"Above `label_copy` in macro F1: {', '.join(beating) or 'no model'}.",
     ]
     if protocol == LEAVE_ONE_OUT:
         notes.append(

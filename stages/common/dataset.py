@@ -38,7 +38,9 @@ def read_sides(protocol: str, fold: int, frames: pd.DataFrame) -> dict[str, Rows
     rows = {side: np.flatnonzero(sides == side) for side in SIDES}
     empty = [side for side in SIDES if not len(rows[side])]
     if empty:
-        raise PipelineError(f"{path}: fold {fold}: expected frames on every side, got none for {', '.join(empty)}. Run `dvc repro split`.")
+        raise PipelineError(
+            f"{path}: fold {fold}: expected frames on every side, got none for {', '.join(empty)}. Run `dvc repro split`."
+        )
     return rows
 
 

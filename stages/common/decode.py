@@ -144,9 +144,12 @@ def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float 
         stream.codec_context.thread_count = 1  # clips run side by side; one thread also logs where it is heard
         if stream.width * stream.height > max_pixels:
             raise DamagedError(f"{stream.width} x {stream.height} px exceed {max_pixels} px a frame")
-        decoded, reformatter = container.decode(stream), VideoReformatter()
-        while (frame := _watched(lambda: next(decoded, None))) is not None:
-            yield _picture(frame, reformatter), frame.time
+        packets, reformatter = container.demux(stream), VideoReformatter()
+        while (packet := _watched(lambda: next(packets, None))) is not None:
+            if packet.is_corrupt:  # an MPEG programme cut short tells it here alone
+                raise DamagedError("a packet is cut short")
+            for frame in _watched(packet.decode):
+                yield _picture(frame, reformatter), frame.time
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream:

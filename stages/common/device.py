@@ -18,7 +18,9 @@ def device_of(wanted: str) -> torch.device:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     found = [name for name, here in there.items() if here]
     if wanted not in found:
-        raise PipelineError(f"params.yaml: train.device: expected one of {', '.join(found)} on this machine, got {wanted}. Set train.device.")
+        raise PipelineError(
+            f"params.yaml: train.device: expected one of {', '.join(found)} on this machine, got {wanted}. Set train.device."
+        )
     for unused in [name for name in found if name != "cpu" and wanted == "cpu"]:
         print(f"a GPU is here and unused: `dvc exp run -S train.device={unused} evaluate` uses it", file=sys.stderr)
     return torch.device(wanted)

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -18,6 +19,10 @@ TAGS = (
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
     "SequenceOfUltrasoundRegions",
+)  # fmt: skip
+NUMBERS = (
+    "NumberOfFrames", "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelAspectRatio",
+    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
 )  # fmt: skip
 REQUIRED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
 DEFERRED_BYTES = 1 << 16  # larger elements, so the pixels, stay on disk until a frame is asked for
@@ -52,14 +57,22 @@ def read_header(path: Path) -> Dataset:
         # A truncated file only warns, and then lacks PixelData. The filter stays: undoing it is not safe among threads
         warnings.filterwarnings("ignore", module="pydicom")
         dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
-        values = {name: dataset.get(name) for name in TAGS}  # here, a malformed value raises
+        _check(dataset)
     except MALFORMED as error:
         raise DamagedError(str(error) or "no DICOM file") from error
-    missing = [name for name in REQUIRED if values[name] is None]
-    missing += [] if "PixelData" in dataset else ["PixelData"]
-    if missing:
-        raise DamagedError(f"no {', '.join(missing)}: truncated, or no picture")
     return dataset
+
+
+def _check(dataset: Dataset) -> None:
+    """Raise DamagedError where a tag is missing, one of `MALFORMED` where a value cannot be converted."""
+    if "PixelData" not in dataset:
+        raise DamagedError("no PixelData: truncated, or no picture")
+    missing = [name for name in REQUIRED if dataset.get(name) is None]
+    if missing:
+        raise DamagedError(f"no {', '.join(missing)}")
+    for name in NUMBERS:
+        np.asarray(dataset.get(name) or 0, dtype=float)
+    region(dataset)
 
 
 def frame_rate_hz(dataset: Dataset) -> float | None:

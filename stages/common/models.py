@@ -31,7 +31,9 @@ def build(architecture: str, classes: int) -> nn.Module:
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:
-        raise PipelineError(f"params.yaml: architectures: expected names of torchvision ({', '.join(known)}), got {architecture!r}.")
+        raise PipelineError(
+            f"params.yaml: architectures: expected names of torchvision ({', '.join(known)}), got {architecture!r}."
+        )
     network: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes)
     return network
 
@@ -59,7 +61,9 @@ def load_weights(network: nn.Module, architecture: str, weights: str, sha256: st
     own = network.state_dict()
     fitting = {name: value.to(own[name].dtype) for name, value in state.items() if _fits(name, value, own)}
     if not any(name.endswith("weight") for name in fitting):
-        raise PipelineError(f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits.")
+        raise PipelineError(
+            f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits."
+        )
     network.load_state_dict({**own, **fitting})
     return _coverage(architecture, weights, own, fitting, state)
 
@@ -98,7 +102,9 @@ def _modern_names(state: State) -> State:
 
 def _read_state(path: Path, sha256: str | None) -> State:
     if not path.is_file():
-        raise PipelineError(f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET} or a file, got {str(path)!r}: no such file.")
+        raise PipelineError(
+            f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET} or a file, got {str(path)!r}: no such file."
+        )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise PipelineError(
@@ -111,4 +117,6 @@ def _read_state(path: Path, sha256: str | None) -> State:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise PipelineError(f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}") from error
+        raise PipelineError(
+            f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}"
+        ) from error

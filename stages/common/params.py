@@ -8,7 +8,7 @@ is missing in the hermetic test and cannot hide behind a default equal to the sh
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
@@ -53,12 +53,23 @@ def read_params(model: type[Model], path: Path = PARAMS_FILE) -> Model:
     return values
 
 
+def one_entry(key: str, model: type[Strict]) -> type[BaseModel]:
+    """Return the class of a section of which a stage reads the entry `key` alone, as one item of a fan-out does.
+
+    The other entries are neither declared nor looked at: each is checked by the item that reads it.
+    """
+    fields: dict[str, Any] = {key: (model, ...)}
+    return create_model("Section", __config__=ConfigDict(frozen=True, extra="ignore"), **fields)
+
+
 def _load_yaml(path: Path) -> dict[str, Any]:
     # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (MarkedYAMLError, UnicodeDecodeError, OSError) as error:
-        raise PipelineError(f"{path} cannot be read as YAML: {error}. Mend the line named, or restore the file.") from error
+        raise PipelineError(
+            f"{path} cannot be read as YAML: {error}. Mend the line named, or restore the file."
+        ) from error
     if not isinstance(content, dict):
         raise PipelineError(f"{path}: expected a mapping of keys to values, got {type(content).__name__}.")
     return content
@@ -77,8 +88,16 @@ def _as_problem(detail: ErrorDetails, path: Path) -> Problem:
     key = ".".join(str(part) for part in detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return Problem(f"{path}: {key}", "unknown key", "a documented parameter", repr(detail["input"]), "Remove it or mend its spelling.")
+        return Problem(
+            f"{path}: {key}",
+            "unknown key",
+            "a documented parameter",
+            repr(detail["input"]),
+            "Remove it or mend its spelling.",
+        )
     if kind == "missing":
-        return Problem(f"{path}: {key}", "missing key", "a value", "none", "Add it; params.yaml in Git shows the shipped value.")
+        return Problem(
+            f"{path}: {key}", "missing key", "a value", "none", "Add it; params.yaml in Git shows the shipped value."
+        )
     expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return Problem(f"{path}: {key}", "wrong value", expected, repr(detail["input"]), "Correct the value.")

@@ -54,7 +54,9 @@ def read_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> 
         raise PipelineError(f"{path} cannot be read as a table: {error}. Run `dvc repro` to make it.") from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise PipelineError(f"{path}: columns missing: {', '.join(missing)}; found {', '.join(table.columns)}. Run `dvc repro`.")
+        raise PipelineError(
+            f"{path}: columns missing: {', '.join(missing)}; found {', '.join(table.columns)}. Run `dvc repro`."
+        )
     keys = [name for name in ("frame_id", "fold") if name in columns]
     if "frame_id" in columns and table.duplicated(keys).any():
         twice = table.loc[table.duplicated(keys), "frame_id"].iloc[0]

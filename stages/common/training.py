@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,10 @@ def optimizer_of(network: nn.Module, head: str, recipe: Recipe) -> torch.optim.A
     parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, value in network.named_parameters():
         parts[name.startswith(head + ".")].append(value)
-    groups = [{"params": parts[True], "lr": recipe.lr}, {"params": parts[False], "lr": recipe.lr * recipe.backbone_scale}]
+    groups = [
+        {"params": parts[True], "lr": recipe.lr},
+        {"params": parts[False], "lr": recipe.lr * recipe.backbone_scale},
+    ]
     return torch.optim.Adam(groups, lr=recipe.lr)
 
 
@@ -108,11 +112,13 @@ def predict(network: nn.Module, grey: Tensor, recipe: Recipe) -> Tensor:
     """Return (N, L) float32 logits of (N, S, S) uint8 pictures, in their order."""
     network.eval()
     with torch.inference_mode(), autocast(grey.device):
-        parts = [network(normalised(part, recipe)).float() for part in grey.split(recipe.batch_size)]
+        parts = [network(normalised(part, recipe)).float() for part in torch.split(grey, recipe.batch_size)]
     return torch.cat(parts)
 
 
-def train_epochs(network: nn.Module, head: str, train: Pictures, validation: Pictures, recipe: Recipe) -> Iterator[Epoch]:
+def train_epochs(
+    network: nn.Module, head: str, train: Pictures, validation: Pictures, recipe: Recipe
+) -> Iterator[Epoch]:
     """Train in place; yield the losses after every epoch, while the network holds that epoch's weights."""
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = optimizer_of(network, head, recipe)
@@ -132,7 +138,7 @@ def _one_epoch(
     generator: torch.Generator,
     optimizer: torch.optim.Adam,
     schedule: torch.optim.lr_scheduler.LambdaLR,
-    progress: "tqdm[object]",
+    progress: "tqdm[Any]",
 ) -> float:
     network.train()
     total = torch.zeros((), device=train.grey.device)  # summed on the device: no wait for it at every step

@@ -98,7 +98,7 @@ def draw_patient(name: str, seed: int, phantom: Phantom) -> Patient:
         level_mm=level, level_phase_mm=between(0, level), gap_min_mm=between(0.7, 2.0), gap_max_mm=between(6.0, 8.0),
         open_share=between(0.55, 0.72), lamina_slope=between(0.45, 0.8), lamina_db=between(18, 30),
         cartilage_db=between(1, 5), rim_mm=between(0.9, 1.6), muscle_db=between(-15, -9), fat_db=between(-3, 2),
-        cord_db=between(-22, -15), root_db=between(-10, -3), bone_db=between(13, 21), rim_db=between(-4, 2),
+        cord_db=between(-19, -13), root_db=between(-10, -3), bone_db=between(13, 21), rim_db=between(-4, 2),
         body_db=between(6, 12), loss_db_per_mm=between(0.5, 0.9), stretch_mm=between(0.35, 0.7),
         collection=_draw_collection(rng, phantom.collection_share), clumps=_draw_clumps(rng, phantom.mimic_share),
     )  # fmt: skip
@@ -117,14 +117,14 @@ def _draw_clumps(rng: np.random.Generator, share: float) -> tuple[Clump, ...]:
         return ()
     first, second = np.reshape(rest, (2, 4)).tolist()
     return tuple(
-        Clump(z_mm=start + 14 * u[0], half_length_mm=2.5 + 5 * u[1], radius_mm=1.3 + 1.2 * u[2], hollow=u[3])
+        Clump(z_mm=start + 14 * u[0], half_length_mm=2.5 + 5 * u[1], radius_mm=1.3 + 1.2 * u[2], hollow=u[3] ** 2)
         for start, u in ((3.0, first), (20.0, second))
     )
 
 
 def cord_radius_mm(patient: Patient, z_mm: Array) -> Array:
     """Half width of the cord: enlargement, taper of the conus, nothing (filum) below the tip."""
-    taper = np.clip(-z_mm / patient.conus_mm, 0, 1) ** 0.55
+    taper = np.clip(-z_mm / patient.conus_mm, 0, 1) ** 0.65
     swelling = 0.84 + 0.16 * np.exp(-(((z_mm - ENLARGEMENT_MM) / 11.0) ** 2))
     return patient.cord_rx_mm * taper * swelling
 

@@ -54,7 +54,7 @@ class Roots:
 
 def roots_at(patient: Patient, z_mm: float, gravity: tuple[float, float], time_s: float) -> Roots:
     """Return the rootlets in plane `z_mm` at `time_s` of the clip."""
-    canal = canal_at(patient, np.float64(z_mm), gravity)
+    canal = canal_at(patient, np.asarray(z_mm), gravity)
     unit = _strands(patient, z_mm, gravity)  # (N_ROOTS, 2) in the unit disc of the sac
     unit = _around_cord(unit, canal)
     unit = _clumped(patient, unit, z_mm, gravity, canal)

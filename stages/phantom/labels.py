@@ -18,9 +18,9 @@ from stages.phantom.view import sector_half_mm
 
 N_LINES = 33  # scan lines across the canal on which visibility is judged
 CORD_SEEN = 0.55  # share of the cord in the window that a reader calls cord
-CORD_SIZE_MM = 1.45  # half width below which the conus is not told from clumped roots
+CORD_SIZE_MM = 2.0  # half width below which the conus is not told from clumped roots
 FLUID_SEEN = 0.43  # share of the sac shown as fluid that a reader calls fluid
-FLUID_BESIDE_CORD = 0.53  # the same where a cord draws the eye: only a wide ring counts
+FLUID_BESIDE_CORD = 0.56  # the same where a cord draws the eye: only a wide ring counts
 CANAL_HIDDEN = 0.36  # share of the sac below which bone covers the canal
 SPELL_BAD = 0.5
 BEAM_MM = 0.3  # the beam's own width dims the window's edges

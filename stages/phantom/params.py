@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.common.params import Strict
 
@@ -26,8 +26,16 @@ class Prevalence(Strict):
 
 
 class Range(Strict):
+    """Limits of a uniform draw."""
+
     min: float
     max: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.min > self.max:
+            raise ValueError(f"min at most max ({self.max:g})")
+        return self
 
 
 class Phantom(Strict):

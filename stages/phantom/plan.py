@@ -19,7 +19,7 @@ STUDY = (
     ("AM12", "P005", 373), ("BM12", "P006", 373), ("XM12", "P007", 371), ("YM12", "P008", 373),
 )  # fmt: skip
 MIN_FRAMES = 4  # the fewest that still show a change of label
-BALANCE = 1.0  # weight of each clip's own mix of labels beside the cohort's: a clip shows all labels if it can
+BALANCE = 0.3  # weight of each clip's own mix of labels beside the cohort's: a clip shows all labels if it can
 ROUNDS = 6  # passes over the clips when sweeps are chosen; it settles in three
 
 
@@ -60,7 +60,7 @@ def plan_cohort(params: Params) -> list[ClipPlan]:
         [_plan_clip(clip, patients[name], frames, number, phantom) for number in range(phantom.sweep_candidates)]
         for clip, name, frames in clips
     ]
-    chosen = choose(np.array([[_tally(plan.labels) for plan in row] for row in candidates]), _target(phantom))
+    chosen = choose(np.array([[_accounts(plan.labels, _target(phantom)) for plan in row] for row in candidates]))
     return [row[pick] for row, pick in zip(candidates, chosen, strict=True)]
 
 
@@ -78,10 +78,15 @@ def thin(frames: int, scale: float) -> NDArray[np.int_]:
     return ((np.arange(count) + 0.5) * frames / count).astype(int)
 
 
-def _tally(labels: Labels) -> tuple[int, int, int, int, int]:
-    """Frames with cord, fluid, bad quality, cord and fluid; all frames."""
-    both = labels.cord & labels.fluid
-    return (*(int(ticks.sum()) for ticks in (labels.cord, labels.fluid, labels.bad_quality, both)), len(both))
+def _accounts(labels: Labels, target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the cohort's sum shall be zero of, in frames, float64 (6,).
+
+    Four label events in excess of `target` (cord, fluid, bad quality, cord and fluid), and how much later than the
+    middle of the clip cord and fluid come: a frame's number must not tell its label.
+    """
+    events = np.stack([labels.cord, labels.fluid, labels.bad_quality, labels.cord & labels.fluid], axis=1)
+    lateness = np.linspace(-1, 1, len(events))
+    return np.concatenate([events.sum(axis=0) - target * len(events), lateness @ events[:, :2]])
 
 
 def _target(phantom: Phantom) -> NDArray[np.float64]:
@@ -89,21 +94,19 @@ def _target(phantom: Phantom) -> NDArray[np.float64]:
     return np.array([aim.cord, aim.fluid, aim.bad_quality, aim.cord_and_fluid])
 
 
-def choose(tally: NDArray[np.int_], target: NDArray[np.float64]) -> NDArray[np.int_]:
-    """Pick one candidate a clip so that the pooled shares come nearest to `target`, each clip's own not far from it.
+def choose(accounts: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Pick one candidate a clip so that each account sums to nearly zero, each clip's own not far from it.
 
     Args:
-        tally: (clips, candidates, 5), counts of the four label events and of all frames.
-        target: (4,), wanted shares.
+        accounts: float64 (clips, candidates, accounts), see `_accounts`.
 
     Coordinate descent: each clip in turn takes the candidate that suits the others' choice best.
     """
-    counts, frames = tally[:, :, :4].astype(float), tally[:, 0, 4].sum()
-    own = np.abs(counts / frames - target * tally[:, :, 4:] / frames).sum(axis=2)  # (clips, candidates)
-    picks = np.zeros(len(tally), int)
+    own = BALANCE * np.abs(accounts).sum(axis=2)  # (clips, candidates)
+    picks = np.zeros(len(accounts), int)
     for _ in range(ROUNDS):
-        for clip in np.argsort(-tally[:, 0, 4], kind="stable"):
-            others = sum(counts[other, picks[other]] for other in range(len(tally)) if other != clip)
-            miss = np.abs((counts[clip] + others) / frames - target).sum(axis=1)
-            picks[clip] = int(np.argmin(miss + BALANCE * own[clip]))
+        for clip in range(len(accounts)):
+            others = sum(accounts[other, picks[other]] for other in range(len(accounts)) if other != clip)
+            miss = np.abs(accounts[clip] + others).sum(axis=1)
+            picks[clip] = int(np.argmin(miss + own[clip]))
     return picks

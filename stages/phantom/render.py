@@ -12,7 +12,8 @@ from stages.phantom.anatomy import Patient
 from stages.phantom.draws import keyed_rng
 from stages.phantom.params import Phantom
 from stages.phantom.plan import ClipPlan
-from stages.phantom.tissue import Map, Slice, draw_slice
+from stages.phantom.plane import Map, Slice
+from stages.phantom.tissue import draw_slice
 from stages.phantom.view import Pose, View
 
 AXIAL_MM, LATERAL_MM = 0.09, 0.15  # sigma of the point spread function at the focus, 12 MHz probe

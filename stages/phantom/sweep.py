@@ -58,7 +58,7 @@ def draw_settings(clip: str, seed: int, phantom: Phantom) -> Settings:
         depth_mm=float(rng.choice(depths)),
         gain_db=float(rng.uniform(phantom.gain_db.min, phantom.gain_db.max)),
         noise_db=float(rng.uniform(-44, -34)),
-        haze_db=float(rng.uniform(-24, -15)),
+        haze_db=float(rng.uniform(-28, -18)),
         position=str(rng.choice(list(POSITIONS))),
         offset_mm=float(rng.normal(0, 1.8)),
         tilt_rad=float(rng.normal(0, 0.08)),

@@ -1,61 +1,22 @@
-"""Echo strength and loss of every tissue in one transverse plane: the map that the speckle is weighted with.
-
-All maps are float32 arrays (rows, columns) over the sector; echo strength in dB relative to subcutaneous fat.
-"""
+"""Echo strength and loss of every tissue in one transverse plane: the map that the speckle is weighted with."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.phantom import noise
 from stages.phantom.anatomy import Patient, collection_mm, window_half_mm, window_openness
 from stages.phantom.canal import Canal, Roots, canal_at, roots_at
+from stages.phantom.plane import Map, Slice, deformed_plane, ellipse_radius, inside
 from stages.phantom.view import Pose, View
 
-Map = NDArray[np.float32]
-
 FLUID_DB = -60.0
-NO_SHINE_DB = -99.0
-EDGE_MM = 0.16  # width over which one tissue passes into another
-
-
-@dataclass
-class Slice:
-    """A plane while it is drawn: coordinates (mm), echo strength (dB) and two-way loss (dB/mm)."""
-
-    x: Map
-    y: Map
-    streaks: Map
-    patches: Map
-    echo_db: Map  # diffuse scatter
-    shine_db: Map  # interfaces that mirror the beam, without speckle
-    loss: Map
-
-    def paint(self, level: Map | float, mask: Map) -> None:
-        """Replace the echo strength where `mask` (0..1) is set; interfaces there vanish."""
-        self.echo_db += (level - self.echo_db) * mask
-        self.shine_db += (NO_SHINE_DB - self.shine_db) * mask
-
-    def line(self, level: Map | float, distance: Map, width_mm: float) -> None:
-        """Add a bright interface along `distance` = 0; partly mirror, partly rough."""
-        ridge = level - 12 * (distance / np.float32(width_mm)) ** 2
-        np.maximum(self.shine_db, ridge, out=self.shine_db)
-        np.maximum(self.echo_db, ridge - 3, out=self.echo_db)
-
-
-def inside(depth: Map, edge_mm: float = EDGE_MM) -> Map:
-    """Soft step: 1 where `depth` (mm inwards from a border) is positive."""
-    return np.clip(0.5 + depth / np.float32(2 * edge_mm), 0, 1)
 
 
 def draw_slice(patient: Patient, view: View, pose: Pose, z_mm: float, gravity: tuple[float, float],
                time_s: float) -> Slice:  # fmt: skip
     """Draw every tissue of plane `z_mm` as the probe in `pose` sees it."""
     plane = deformed_plane(patient, view, pose, z_mm)
-    canal = canal_at(patient, np.float64(z_mm), gravity)
+    canal = canal_at(patient, np.asarray(z_mm), gravity)
     _soft_tissue(plane, patient, z_mm)
     _spine_front(plane, patient, canal, z_mm)
     _ring(plane, patient, canal)
@@ -65,21 +26,6 @@ def draw_slice(patient: Patient, view: View, pose: Pose, z_mm: float, gravity: t
     _collection(plane, patient, canal, z_mm)
     _arch(plane, patient, z_mm)
     return plane
-
-
-def deformed_plane(patient: Patient, view: View, pose: Pose, z_mm: float) -> Slice:
-    """Coordinates of the plane under the infant's irregular shape, and its connective tissue."""
-    affine, size = pose.to_tissue(view), (view.rows, view.columns)
-    columns, rows = np.arange(view.columns, dtype=np.float32), np.arange(view.rows, dtype=np.float32)[:, None]
-    x, y = (np.float32(a) * columns + np.float32(b) * rows + np.float32(c) for a, b, c in affine)
-    shape = noise.blend(noise.shape_plane, patient.seed, patient.name, z_mm, noise.SHAPE_STEP_MM)
-    wobble = noise.sample(shape, affine, noise.SHAPE_MM, size, cv2.INTER_CUBIC) * np.float32(patient.stretch_mm)
-    fibre = noise.blend(noise.fibre_plane, patient.seed, patient.name, z_mm, noise.FIBRE_STEP_MM)
-    fibre = noise.sample(fibre, affine, noise.FIBRE_MM, size, cv2.INTER_LINEAR)
-    echo = np.full(size, -6, np.float32) + 3 * fibre[..., 1]
-    loss = np.full(size, patient.loss_db_per_mm, np.float32)
-    shine = np.full(size, NO_SHINE_DB, np.float32)
-    return Slice(x + wobble[..., 0], y + wobble[..., 1], fibre[..., 0], fibre[..., 1], echo, shine, loss)
 
 
 def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
@@ -129,11 +75,6 @@ def _ring(plane: Slice, patient: Patient, canal: Canal) -> None:
     plane.line(patient.rim_db - 2 + 6 * np.minimum(square, 1) + 3 * plane.patches, out - 0.15, 0.3)
 
 
-def ellipse_radius(plane: Slice, x: float, y: float, rx: float, ry: float) -> Map:
-    """Radius in units of the ellipse's border."""
-    return np.hypot((plane.x - np.float32(x)) / np.float32(rx), (plane.y - np.float32(y)) / np.float32(ry))
-
-
 def _sac(plane: Slice, canal: Canal) -> None:
     radius = ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry)
     fluid = inside((1 - radius) * np.float32(canal.sac_ry))
@@ -152,7 +93,7 @@ def _cord(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
     plane.line(patient.root_db - 4 + 6 * np.minimum(square, 1) + 2 * plane.patches, depth - 0.1, 0.28)
     dot = patient.root_db + 1 - 9 * max(0.0, float(np.sin(z_mm / 1.9 + patient.level_phase_mm)))
     centre = np.hypot(plane.x - np.float32(canal.cord_x), (plane.y - np.float32(canal.cord_y)) * 1.6)
-    plane.line(np.float32(dot), centre, 0.75)
+    plane.line(float(dot), centre, 0.75)
 
 
 def _roots(plane: Slice, patient: Patient, roots: Roots, view: View) -> None:
@@ -166,8 +107,7 @@ def _roots(plane: Slice, patient: Patient, roots: Roots, view: View) -> None:
 
 def _near(plane: Slice, x: float, y: float, reach_mm: float, view: View) -> tuple[slice, slice]:
     """Pixel window that surely holds the point (x, y): the whole plane's slope is close to 1 px per px."""
-    rows, columns = plane.x.shape
-    middle = plane.x[rows // 2]
+    middle = plane.x[len(plane.x) // 2]
     column = int(np.argmin(np.abs(middle - np.float32(x))))
     row = int(np.argmin(np.abs(plane.y[:, column] - np.float32(y))))
     column = int(np.argmin(np.abs(plane.x[row] - np.float32(x))))
@@ -177,7 +117,7 @@ def _near(plane: Slice, x: float, y: float, reach_mm: float, view: View) -> tupl
 
 def _collection(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
     """Crescent of fluid or clot behind the sac."""
-    thickness = float(collection_mm(patient, np.float64(z_mm)))
+    thickness = float(collection_mm(patient, np.asarray(z_mm)))
     if thickness < 0.2:
         return
     radius = ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry)
@@ -189,8 +129,8 @@ def _collection(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> No
 
 def _arch(plane: Slice, patient: Patient, z_mm: float) -> None:
     """Laminae or facets with their shadow, and the cartilage of the spinous process between them."""
-    gap = float(window_half_mm(patient, np.float64(z_mm)))
-    openness = float(window_openness(patient, np.float64(z_mm)))
+    gap = float(window_half_mm(patient, np.asarray(z_mm)))
+    openness = float(window_openness(patient, np.asarray(z_mm)))
     side = np.abs(plane.x)
     roof = _roof_mm(patient, side)
     depth, span = plane.y - roof, _arch_span(side, gap)
@@ -217,7 +157,7 @@ def _arch_span(side: Map, gap_mm: float) -> Map:
 def bone_mask(plane: Slice, patient: Patient, z_mm: float) -> NDArray[np.bool_]:
     """Surface of the bone, 1.2 mm thick; what lies behind it is shadow."""
     side = np.abs(plane.x)
-    span = _arch_span(side, float(window_half_mm(patient, np.float64(z_mm))))
+    span = _arch_span(side, float(window_half_mm(patient, np.asarray(z_mm))))
     return (np.abs(plane.y - _roof_mm(patient, side)) < 0.6) & (span > 0.5)
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from stages.phantom.canal import canal_at
 from stages.phantom.plan import ClipPlan
+from stages.phantom.plane import deformed_plane, ellipse_radius
 from stages.phantom.render import pose_at
 from stages.phantom.sweep import SPELLS
-from stages.phantom.tissue import bone_mask, deformed_plane, ellipse_radius
+from stages.phantom.tissue import bone_mask
 from stages.phantom.view import View
 
 CLASSES = {"sac": 1, "cord": 2, "bone": 3}  # grey values of masks/<clip>.mkv; 0 is none of them
@@ -24,7 +25,7 @@ def draw_mask(plan: ClipPlan, view: View, frame: int) -> NDArray[np.uint8]:
     """Return class numbers in the full frame, uint8 (height, width); the cord lies over the sac."""
     z_mm = float(plan.sweep.z_mm[frame])
     plane = deformed_plane(plan.patient, view, pose_at(plan, frame), z_mm)
-    canal = canal_at(plan.patient, np.float64(z_mm), plan.settings.gravity)
+    canal = canal_at(plan.patient, np.asarray(z_mm), plan.settings.gravity)
     sector = np.where(bone_mask(plane, plan.patient, z_mm), CLASSES["bone"], 0).astype(np.uint8)
     sector[ellipse_radius(plane, canal.sac_x, canal.sac_y, canal.sac_rx, canal.sac_ry) <= 1] = CLASSES["sac"]
     if canal.cord_rx >= MIN_CORD_MM:

@@ -1,6 +1,6 @@
 """Is the phantom neither trivial nor misleading? Measured on patient-disjoint phantom infants; not a pytest test.
 
-    python -m tests.phantom.probes [--params params.yaml] [--patients 30] [--frames 90] [--px 96] [--epochs 10]
+    python -m tests.phantom.probes [--params params.yaml] [--patients 30] [--frames 90] [--px 80] [--epochs 12]
 
 Usable frames only, for cord and for fluid. Prints one line a probe with its bound: what brightness, the overlays, the
 frame's number and the nearest neighbour know; what a ResNet18 from random weights learns; whether its 'cord' follows
@@ -138,7 +138,7 @@ def with_layout(params: Params, patients: int, frames: int) -> Params:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=PARAMS_FILE)
-    for name, value in (("patients", 30), ("frames", 90), ("px", 96), ("epochs", 10)):
+    for name, value in (("patients", 30), ("frames", 90), ("px", 80), ("epochs", 12)):
         parser.add_argument(f"--{name}", type=int, default=value)
     arguments = parser.parse_args()
     params = with_layout(read_params(Params, arguments.params), arguments.patients, arguments.frames)

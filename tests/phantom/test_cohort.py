@@ -61,7 +61,7 @@ def test_form_of_the_cohort(cohort: Path) -> None:
 
 
 def test_clips_and_masks_have_the_planned_frames(small: Params, cohort: Path) -> None:
-    for name in pd.read_csv(cohort / "clips.csv").clip:
+    for name in pd.read_csv(cohort / "clips.csv")["clip"]:
         clip, masks = decode(cohort / "clips" / f"{name}.mkv"), decode(cohort / "masks" / f"{name}.mkv")
         assert len(clip) == len(masks) == 12
         assert clip[0].shape == (small.phantom.height_px, small.phantom.width_px, 3)
@@ -83,7 +83,7 @@ def test_a_labelled_cord_is_in_the_mask_and_has_a_box(cohort: Path) -> None:
     assert len(seen) > 0
     for row in seen.itertuples():
         mask = decode(cohort / "masks" / f"{row.clip}.mkv")[row.frame_index][..., 0]
-        box = boxes[(boxes.clip == row.clip) & (boxes.frame_index == row.frame_index) & (boxes.structure == "cord")]
+        box = boxes[(boxes["clip"] == row.clip) & (boxes.frame_index == row.frame_index) & (boxes.structure == "cord")]
         assert len(box) == 1
         x, y, width, height = box.iloc[0][["x_px", "y_px", "width_px", "height_px"]].astype(int)
         assert (mask[y : y + height, x : x + width] == CLASSES["cord"]).sum() == (mask == CLASSES["cord"]).sum() > 0

@@ -42,7 +42,9 @@ def copy_in(source: Path, target: Path) -> None:
 
 
 def files_below(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def isolate(stage: PipelineStage, finished: Path, folder: Path) -> None:
@@ -69,10 +71,14 @@ def run_alone(stage: PipelineStage, finished: Path, folder: Path) -> None:
     folder.mkdir()
     isolate(stage, finished, folder)
     before = files_below(folder)
-    done = subprocess.run(str(stage.cmd), shell=True, cwd=folder, env=environment(folder), capture_output=True, text=True)
+    done = subprocess.run(
+        str(stage.cmd), shell=True, cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{stage.name} alone: {done.stderr}"
     expected = expected_files(stage, finished)
-    assert files_below(folder) - before == expected, f"{stage.name}: written and not declared, or declared and not written"
+    assert files_below(folder) - before == expected, (
+        f"{stage.name}: written and not declared, or declared and not written"
+    )
     differing = [path for path in sorted(expected) if not filecmp.cmp(folder / path, finished / path, shallow=False)]
     assert not differing, f"{stage.name}: other bytes when run alone: {differing}"
 

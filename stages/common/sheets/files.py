@@ -22,7 +22,7 @@ from stages.common.sheets.workbook import read_workbook
 
 FORMS = "labels.xlsx, labels.csv or a folder labels, or labels_<expert>.xlsx and so on for several experts"
 LABEL_FILE = re.compile(r"labels(?:_(?P<expert>.+))?", re.IGNORECASE)
-FOREIGN = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".tsv", ".txt", ".json"})
+FOREIGN = frozenset({".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".tsv"})
 
 
 def read_files(cohort: Path, clip_column: str) -> tuple[list[Sheet], list[Finding]]:
@@ -40,7 +40,7 @@ def read_files(cohort: Path, clip_column: str) -> tuple[list[Sheet], list[Findin
     for path, expert in found:
         read, wrong = _read(path, expert, clip_column)
         sheets += read
-        findings += wrong
+        findings += wrong or ([] if read else [_without_sheets(path)])
     return sheets, findings
 
 
@@ -78,6 +78,10 @@ def _wrong_files(cohort: Path, found: list[tuple[Path, str]]) -> list[Finding]:
             unreadable(where, "either one file named labels or one labels_<expert> each", listed(names), remedy)
         )
     return findings
+
+
+def _without_sheets(path: Path) -> Finding:
+    return unreadable(path.name, "the labels of at least one clip", "none", "Fill it, restore it or remove it.")
 
 
 def _read(path: Path, expert: str, clip_column: str) -> tuple[list[Sheet], list[Finding]]:

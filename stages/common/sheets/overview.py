@@ -120,7 +120,7 @@ def proposals(findings: Sequence[Finding], section: LabelMerge) -> str:
             by_key.setdefault(key, {})[sheet] = value
     if not by_key:
         return ""
-    lines = ["to paste into params.yaml, section label_merge, after looking at each line:"]
+    lines = ["to paste into params.yaml, section label_merge; each line is a guess that a person must confirm:"]
     for key, values in by_key.items():
         all_of_it = getattr(section, key) | values  # pasting replaces the key, so what stands there comes along
         lines += [f"  {key}:", *(f"    {as_yaml(sheet)}: {as_yaml(value)}" for sheet, value in all_of_it.items())]

@@ -1,5 +1,6 @@
 """Read an Excel workbook into sheets, refusing what could exhaust the machine or what only seems to hold a value."""
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -40,7 +41,10 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
         if (size := _unpacked_bytes(path)) > MAX_UNPACKED_BYTES:
             limit = f"at most {MAX_UNPACKED_BYTES // 2**20} MiB when unpacked"
             return [], [unreadable(name, limit, f"{size / 2**20:.0f} MiB", "Keep nothing but the labels in it.")]
-        worksheets = load_workbook(path).worksheets
+        with warnings.catch_warnings():
+            # drop-down lists and styles that openpyxl cannot keep: nothing is saved here
+            warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
+            worksheets = load_workbook(path).worksheets
     except DAMAGE as error:
         return [], [unreadable(name, "an Excel workbook (.xlsx)", _reason(error), SAVE_AGAIN)]
     too_large = [_too_large(worksheet, name) for worksheet in worksheets if _cells(worksheet) > MAX_CELLS]

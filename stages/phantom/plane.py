@@ -1,0 +1,70 @@
+"""One transverse plane while it is drawn: coordinates, echo strength and loss of every sector pixel.
+
+All maps are float32 arrays (rows, columns); echo strength in dB relative to subcutaneous fat.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.phantom import noise
+from stages.phantom.anatomy import Array, Patient
+from stages.phantom.view import Pose, View
+
+Map = NDArray[np.floating[Any]]
+
+NO_SHINE_DB = -99.0
+EDGE_MM = 0.16  # width over which one tissue passes into another
+
+
+@dataclass
+class Slice:
+    """A plane while it is drawn: coordinates (mm), echo strength (dB) and two-way loss (dB/mm)."""
+
+    x: Map
+    y: Map
+    streaks: Map
+    patches: Map
+    echo_db: Map  # diffuse scatter
+    shine_db: Map  # interfaces that mirror the beam, without speckle
+    loss: Map
+
+    def paint(self, level: Map | float, mask: Map) -> None:
+        """Replace the echo strength where `mask` (0..1) is set; interfaces there vanish."""
+        self.echo_db += (level - self.echo_db) * mask
+        self.shine_db += (NO_SHINE_DB - self.shine_db) * mask
+
+    def line(self, level: Map | float, distance: Map, width_mm: float) -> None:
+        """Add a bright interface along `distance` = 0; partly mirror, partly rough."""
+        ridge = level - 12 * (distance / np.float32(width_mm)) ** 2
+        np.maximum(self.shine_db, ridge, out=self.shine_db)
+        np.maximum(self.echo_db, ridge - 3, out=self.echo_db)
+
+
+def inside(depth: Map, edge_mm: float = EDGE_MM) -> Map:
+    """Soft step: 1 where `depth` (mm inwards from a border) is positive."""
+    return np.clip(0.5 + depth / np.float32(2 * edge_mm), 0, 1)
+
+
+def ellipse_radius(plane: Slice, x: Array, y: Array, rx: Array, ry: Array) -> Map:
+    """Radius in units of the ellipse's border."""
+    return np.hypot((plane.x - np.float32(x)) / np.float32(rx), (plane.y - np.float32(y)) / np.float32(ry))
+
+
+def deformed_plane(patient: Patient, view: View, pose: Pose, z_mm: float) -> Slice:
+    """Coordinates of the plane under the infant's irregular shape, and its connective tissue."""
+    affine, size = pose.to_tissue(view), (view.rows, view.columns)
+    columns, rows = np.arange(view.columns, dtype=np.float32), np.arange(view.rows, dtype=np.float32)[:, None]
+    x, y = (np.float32(a) * columns + np.float32(b) * rows + np.float32(c) for a, b, c in affine)
+    shape = noise.blend(noise.shape_plane, patient.seed, patient.name, z_mm, noise.SHAPE_STEP_MM)
+    wobble = noise.sample(shape, affine, noise.SHAPE_MM, size, cv2.INTER_CUBIC) * np.float32(patient.stretch_mm)
+    fibre = noise.blend(noise.fibre_plane, patient.seed, patient.name, z_mm, noise.FIBRE_STEP_MM)
+    fibre = noise.sample(fibre, affine, noise.FIBRE_MM, size, cv2.INTER_LINEAR)
+    echo = np.full(size, -6, np.float32) + 3 * fibre[..., 1]
+    loss = np.full(size, patient.loss_db_per_mm, np.float32)
+    shine = np.full(size, NO_SHINE_DB, np.float32)
+    return Slice(x + wobble[..., 0], y + wobble[..., 1], fibre[..., 0], fibre[..., 1], echo, shine, loss)

@@ -1,0 +1,36 @@
+"""Measure speed and size on an idle machine and write metrics/benchmark.json.
+
+    python -m tests.benchmark                  everything, about an hour on 2 cores
+    python -m tests.benchmark training noop    only these parts; the others keep their last figures
+
+Ratios are taken within one run, ours and the bare loop in turn, because a machine's speed drifts. Nothing here is a
+test: a loaded machine would fail it, and PyTorch on 2 threads beside a busy process is several times slower.
+"""
+
+import argparse
+import json
+import os
+import platform
+
+from tests.benchmark import frames, laptop, noop, training
+from tests.workspace import ROOT
+
+OUT = ROOT / "metrics/benchmark.json"
+PARTS = {"training": training.measure, "noop": noop.measure, "frames": frames.measure, "laptop": laptop.measure}
+
+
+def main() -> None:
+    """Measure the parts asked for and keep the rest of the file."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
+    asked = parser.parse_args().parts or list(PARTS)
+    results = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
+    results["machine"] = {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
+    for part in asked:
+        results[part] = PARTS[part]()
+        OUT.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        print(part, json.dumps(results[part], indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Frame work at the study's size: extract, augment and preprocess beside the bare OpenCV calls on the same pictures."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+
+from stages import augment
+from stages.common.params import one_entry
+from stages.common.variants import VARIANT_NAMES
+from tests.workspace import copy_project, environment, read_params_file, set_params
+
+SIZE = 224  # px, the study's
+SAMPLE = 400  # frames the bare calls are timed on
+
+
+def run_stage(folder: Path, *words: str) -> float:
+    """Return the wall time of one stage's command, the interpreter's start included."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment(folder), check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def on_all_cores(work: Callable[[Any], object], items: list[Any], prefer: str) -> float:
+    """Return the wall time of `work` over `items` spread over all cores, nothing kept."""
+    parts = np.array_split(np.arange(len(items)), cpu_count())
+    start = time.perf_counter()
+    Parallel(n_jobs=-1, prefer=prefer)(delayed(_each)(work, [items[i] for i in part]) for part in parts)
+    return time.perf_counter() - start
+
+
+def _each(work: Callable[[Any], object], items: list[Any]) -> None:
+    for item in items:
+        work(item)
+
+
+def bare_extract(path: Path) -> None:
+    """Decode, resize, encode as PNG: no sector is looked for."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            cv2.imencode(".png", cv2.resize(frame.to_ndarray(format="bgr24"), (SIZE, SIZE), interpolation=cv2.INTER_AREA),
+                         [cv2.IMWRITE_PNG_COMPRESSION, 1])  # fmt: skip
+
+
+def bare_preprocess(picture: np.ndarray) -> None:
+    """The study's three calls."""
+    cv2.equalizeHist(cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (7, 7), 0))
+
+
+def measure() -> dict[str, Any]:
+    """Run the three stages on a phantom of the study's size and compare frames a second."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = copy_project(Path(name) / "study")
+        set_params(folder, {"size": SIZE, "phantom.scale": 1.0, "preprocess.equalize.blur_px": 7})
+        phantom_s = run_stage(folder, "stages.phantom")
+        extract_s = run_stage(folder, "stages.extract_frames")
+        augment_s = sum(run_stage(folder, "stages.augment", name) for name in VARIANT_NAMES)
+        preprocess_s = sum(run_stage(folder, "stages.preprocess", name) for name in VARIANT_NAMES)
+        frames = len(pd.read_csv(folder / "data/extract_frames/frames.csv"))
+        bare = _bare(folder, frames)
+    ours = extract_s + augment_s + preprocess_s
+    return {
+        "frames": frames,
+        "phantom_s": round(phantom_s, 1),
+        "extract_s": round(extract_s, 1),
+        "augment_s": round(augment_s, 1),
+        "preprocess_s": round(preprocess_s, 1),
+        "bare": {key: round(value, 1) for key, value in bare.items()},
+        "ratio": round(sum(bare.values()) / ours, 3),
+        "largest_process_gib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2),
+    }
+
+
+def _bare(folder: Path, frames: int) -> dict[str, float]:
+    """Return the seconds that the bare calls would take for all frames on all cores."""
+    cv2.setNumThreads(1)
+    clips = sorted((folder / "data/cohorts/phantom/clips").glob("*.mkv"))
+    extract_s = on_all_cores(bare_extract, clips, "processes")
+    pictures = list(np.load(folder / "data/augment/original.npy", mmap_mode="r")[:SAMPLE])
+    section = read_params_file(folder / "params.yaml")["augment"]
+    augment_s = 0.0
+    for variant in VARIANT_NAMES[1:]:
+        model: Any = one_entry(variant, augment.VARIANTS[variant][0])
+        entry = getattr(model.model_validate({variant: section[variant]}), variant)
+        numbers = augment.draw(variant, entry, 1, [str(i) for i in range(SAMPLE)])
+        jobs = list(zip(pictures, numbers, strict=True))
+        augment_s += on_all_cores(lambda job, variant=variant: augment.apply(variant, *job), jobs, "threads")
+    preprocess_s = on_all_cores(bare_preprocess, pictures, "threads") * len(VARIANT_NAMES)
+    scale = frames / SAMPLE
+    return {"extract_s": extract_s, "augment_s": augment_s * scale, "preprocess_s": preprocess_s * scale}

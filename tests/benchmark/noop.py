@@ -1,0 +1,51 @@
+"""A `dvc repro` that has nothing to do: this pipeline beside a pipeline of one stage."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.workspace import commit, dvc, environment, git, make_workspace
+
+ROUNDS = 5
+ONE_STAGE = "stages:\n  only:\n    cmd: echo 1 > out.txt\n    outs:\n    - out.txt\n"
+
+
+def one_stage(folder: Path) -> Path:
+    """Return a finished repository with a single stage."""
+    folder.mkdir()
+    (folder / "dvc.yaml").write_text(ONE_STAGE, encoding="utf-8")
+    git(folder, "init", "-q")
+    dvc(folder, "init", "-q")
+    dvc(folder, "repro", "-q")
+    commit(folder, "one stage")
+    return folder
+
+
+def seconds(folder: Path) -> float:
+    """Return the wall time of one no-op `dvc repro`."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=folder, env=environment(folder), check=True)
+    return time.perf_counter() - start
+
+
+def measure() -> dict[str, Any]:
+    """Time both in turn and report the median of the paired ratios."""
+    with tempfile.TemporaryDirectory() as name:
+        small = one_stage(Path(name) / "small")
+        (Path(name) / "whole").mkdir()
+        whole = make_workspace(Path(name) / "whole")
+        dvc(whole, "repro", "-q")
+        commit(whole, "finished")
+        stages = len(dvc(whole, "stage", "list", "--name-only").stdout.split())
+        seconds(small), seconds(whole)
+        pairs = [(seconds(whole), seconds(small)) for _ in range(ROUNDS)]
+    return {
+        "stages": stages,
+        "whole_s": round(statistics.median(pair[0] for pair in pairs), 2),
+        "one_stage_s": round(statistics.median(pair[1] for pair in pairs), 2),
+        "ratio": round(statistics.median(whole / small for whole, small in pairs), 2),
+    }

@@ -1,0 +1,134 @@
+"""clips.csv against its files: what is right is read, and what is wrong is listed all at once."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from stages.common.cohort import check_clips, read_clips
+from stages.common.errors import PipelineError
+
+HEADER = "clip,file,patient"
+
+
+def cohort_of(folder: Path, table: str, *files: str) -> Path:
+    """Write a cohort of a table and of empty files."""
+    cohort = folder / "mine"
+    for file in files:
+        (cohort / file).parent.mkdir(parents=True, exist_ok=True)
+        (cohort / file).touch()
+    cohort.mkdir(exist_ok=True)
+    (cohort / "clips.csv").write_text(table, encoding="utf-8")
+    return cohort
+
+
+def message(cohort: Path) -> str:
+    with pytest.raises(PipelineError) as caught:
+        read_clips(cohort)
+    return str(caught.value)
+
+
+def test_rows_become_clips_in_their_order(tmp_path: Path) -> None:
+    table = "\n".join(
+        [
+            "clip,file,patient,position,depth_cm,crop",
+            'LPILOT LAT2,videos/b b.MKV,P007,left lateral,3.5,"10,20,300,200"',
+            "AM12,a.dcm,P0012,,,1 2 3 4",
+        ]
+    )
+    beside = ("labels.xlsx", "README.md", "masks/AM12.mkv")
+    first, second = read_clips(cohort_of(tmp_path, table, "videos/b b.MKV", "a.dcm", *beside))
+    assert (first.clip_id, first.name, first.patient) == ("C001", "LPILOT LAT2", "P007")
+    assert first.path == tmp_path / "mine/videos/b b.MKV"
+    assert (first.position, first.depth_cm, first.crop) == ("left lateral", 3.5, (10, 20, 300, 200))
+    assert (second.clip_id, second.position, second.depth_cm, second.crop) == ("C002", None, None, (1, 2, 3, 4))
+
+
+def test_the_byte_order_mark_of_a_spreadsheet_is_no_part_of_a_name(tmp_path: Path) -> None:
+    assert read_clips(cohort_of(tmp_path, f"\ufeff{HEADER}\nA,a.mp4,P001\n", "a.mp4"))[0].name == "A"
+
+
+def test_a_name_that_macos_decomposed_is_found(tmp_path: Path) -> None:
+    file = "Säugling.mp4"
+    cohort = cohort_of(tmp_path, f"{HEADER}\nA,{file},P001\n", unicodedata.normalize("NFD", file))
+    assert read_clips(cohort)[0].path.is_file()
+
+
+def test_every_problem_is_in_the_one_message(tmp_path: Path) -> None:
+    table = "\n".join(
+        [
+            "clip,file,patient,depth_cm,crop,position",
+            "A,a.mp4,Erika,3,,",
+            "A,gone.mp4,P001,35 mm,,",
+            ",a.mp4,P001,41,1 2 3,",
+            "D,film.wmv,P001,,0 0 0 5,born 2024-02-29",
+            'E,../other/e.mp4,P001,"3,5",,',
+            "F,/etc/f.mp4,P01,nan,1 2 3 4 5,",
+            "G,,,-1,,",
+        ]
+    )
+    cohort = cohort_of(tmp_path, table, "a.mp4", "film.wmv", "forgotten.AVI", "old/home.flv")
+    text = message(cohort)
+    assert text.startswith("the clips of cohort 'mine' cannot be used (")
+    for expected in (
+        "clips.csv, row 2, column 'patient': no pseudonym: expected a pseudonym such as P001, never guessed, got 'Eri",
+        "row 3, column 'file': no such file",
+        "row 3, column 'depth_cm': no number: expected a number up to 40, with a point, got '35 mm'",
+        "row 4, column 'clip': no name",
+        "row 4, column 'depth_cm': impossible depth",
+        "row 4, column 'crop': wrong crop: expected x y width height in px, four whole numbers, got '1 2 3'",
+        "row 5, column 'file': unknown container: expected a file of the cohort (.avi, .dcm, .mkv, .mov, .mp4, .mpeg, ",
+        "row 5, column 'crop': empty crop",
+        "row 5, column 'position': wrong position",
+        "row 6, column 'file': path must stay inside the cohort",
+        "row 6, column 'depth_cm': no number",
+        "row 7, column 'file': path must stay inside the cohort",
+        "row 7, column 'patient': no pseudonym",
+        "row 7, column 'depth_cm': impossible depth",
+        "row 7, column 'crop': wrong crop",
+        "row 8, column 'file': no file",
+        "row 8, column 'patient': no pseudonym",
+        "row 8, column 'depth_cm': impossible depth",
+        "clips.csv: clip named twice: expected one row a clip, got 2 rows 'A'",
+        "clips.csv: file listed twice: expected one row a file, got 2 rows 'a.mp4'",
+        "forgotten.AVI: clip without a row",
+        "old/home.flv: unknown container",
+    ):
+        assert expected in text
+    assert f"({text.count(chr(10))} problems)" in text
+    assert text.count("film.wmv") == 1  # named in its row, not once more as a stray file
+
+
+def test_clips_with_a_file_are_handed_on_beside_the_problems(tmp_path: Path) -> None:
+    cohort = cohort_of(tmp_path, f"{HEADER}\nA,gone.mp4,P001\nB,b.mp4,P002\n", "b.mp4")
+    clips, problems = check_clips(cohort)
+    assert [(clip.clip_id, clip.name) for clip in clips] == [("C002", "B")]
+    assert len(problems) == 1
+
+
+def test_a_link_may_not_lead_out_of_the_cohort(tmp_path: Path) -> None:
+    (tmp_path / "secret.mp4").touch()
+    cohort = cohort_of(tmp_path, f"{HEADER}\nA,a.mp4,P001\n")
+    (cohort / "a.mp4").symlink_to(tmp_path / "secret.mp4")
+    assert "row 2, column 'file': link leads out of the cohort" in message(cohort)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("clip;file;patient\nA;a.mp4;P001\n", "column missing: expected clip, got clip;file;patient"),
+        ("clip,file\nA,a.mp4\n", "column missing: expected patient, got clip, file"),
+        (f"{HEADER},depht_cm\nA,a.mp4,P001,3\n", "unknown column: expected .*depth_cm, crop, got 'depht_cm'"),
+        (f"{HEADER}\n", "no clips: expected a row a clip"),
+        ("", "cannot be read as a CSV"),
+        (f"{HEADER}\nA,a.mp4,P001,1,2,3,4\n", "more cells than the header|cannot be read as a CSV"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused(tmp_path: Path, table: str, expected: str) -> None:
+    with pytest.raises(PipelineError, match=expected):
+        read_clips(cohort_of(tmp_path, table, "a.mp4"))
+
+
+def test_no_cohort_says_where_it_was_sought(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"clips.csv: expected a table .* Check `cohort` in params.yaml"):
+        read_clips(tmp_path / "nowhere")

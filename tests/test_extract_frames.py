@@ -1,0 +1,261 @@
+"""A cohort of every container goes in, pictures and two tables come out; or one message, and nothing."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages import extract_frames
+from stages.common.canvas import draw, place
+from stages.common.cine import kept_indices, seconds, survey
+from stages.common.errors import PipelineError
+from stages.common.params import read_params
+from stages.common.tables import FRAME_COLUMNS, read_table
+from stages.extract_frames import CLIP_COLUMNS, Params, extract
+from tests.clip_factory import PATIENT, VIDEOS, speckle, write_cohort, write_dicom, write_video
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT / "../shared/real/lung"
+SECTION: dict[str, Any] = {
+    "stride": 1, "max_frames": None, "crop": "auto", "field_mm": 40.0, "max_pixels": 10**6, "max_clip_frames": 1000,
+    "buffer_mb": 64,
+    "sector": {
+        "sampled_frames": 24, "moves_by": 6, "smoothing": 0.02, "smallest_part": 0.1,
+        "smallest_sector": 0.05,
+    },
+}  # fmt: skip
+
+
+def params(size: int = 32, **changes: Any) -> Params:
+    return Params.model_validate({"cohort": "mine", "size": size, "extract_frames": SECTION | changes})
+
+
+def framed(frames: int = 20, colour: bool = False) -> np.ndarray:
+    """Return 96 x 128 pictures that move in the box x 16, y 0, 80 x 64."""
+    pictures = np.zeros((frames, 96, 128), np.uint8)
+    pictures[:, :64, 16:96] = speckle(frames, 64, 80)
+    pictures[:, 80:90, 4:28:8] = 255  # lettering that stands still
+    return np.stack([pictures, pictures // 2, pictures // 3], axis=-1) if colour else pictures
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohorts") / "mine"
+    for name, (codec, pixel_format, options) in VIDEOS.items():
+        write_video(folder / name, framed(colour=True), codec, pixel_format, options)
+    for syntax in ("little", "rle", "jpeg", "jpeg2000"):
+        write_dicom(folder / f"{syntax}.dcm", framed(colour=syntax != "rle"), syntax)
+    files = [*sorted(VIDEOS), "little.dcm", "rle.dcm", "jpeg.dcm", "jpeg2000.dcm"]
+    return write_cohort(folder, {file: f"P{number:03d}" for number, file in enumerate(files)})
+
+
+@pytest.fixture(scope="module")
+def extracted(cohort: Path) -> Path:
+    out = cohort.parent / "extract_frames"
+    extract(cohort, out, params())
+    return out
+
+
+def test_both_tables_hold_what_the_pictures_are(extracted: Path) -> None:
+    frames = read_table(extracted / "frames.csv", FRAME_COLUMNS)
+    clips = pd.read_csv(extracted / "clips.csv")
+    assert tuple(frames.columns) == FRAME_COLUMNS
+    assert tuple(clips.columns) == CLIP_COLUMNS
+    assert clips["clip_id"].tolist() == [f"C{number:03d}" for number in range(1, 16)]
+    assert (clips["frames_decoded"] == 20).all()
+    assert (clips["frames_kept"] == 20).all()
+    pictures = {f"{path.parent.name}_{path.stem}" for path in extracted.glob("*/*.png")}
+    assert frames["frame_id"].tolist() == sorted(pictures)
+    assert frames.loc[frames["clip_id"] == "C004", "time_s"].tolist() == pytest.approx(
+        [n / 25 for n in range(20)], abs=1e-3
+    )
+
+
+def test_every_container_finds_the_same_sector(extracted: Path) -> None:
+    clips = pd.read_csv(extracted / "clips.csv")
+    assert set(clips["crop_source"]) == {"found"}
+    boxes = clips[["crop_x_px", "crop_y_px", "crop_width_px", "crop_height_px"]].to_numpy()
+    assert np.abs(boxes - (16, 0, 80, 64)).max() <= 8  # half a block, which is what a lossy codec smears
+    lossless = [number for number, name in enumerate(sorted(VIDEOS)) if VIDEOS[name][0] in ("ffv1", "rawvideo")]
+    assert np.all(boxes[lossless] == (16, 0, 80, 64))
+    assert set(clips["scale_source"]) == {"unknown"}
+    assert clips["mm_per_px"].isna().all()
+
+
+def test_pictures_are_the_decoded_ones_resampled_once(cohort: Path, extracted: Path) -> None:
+    number = sorted(VIDEOS).index("grey.mkv") + 1
+    surveyed = survey(cohort / "grey.mkv", None, None, params().extract_frames)
+    assert surveyed.pictures is not None
+    stored = cv2.imread(str(extracted / f"C{number:03d}/00007.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(stored, draw(surveyed.pictures[7], place(surveyed.view, 32, 40.0)))
+
+
+def test_colour_stays_red_green_blue(extracted: Path) -> None:
+    number = sorted(VIDEOS).index("colour.mkv") + 1
+    blue, green, red = cv2.split(cv2.imread(str(extracted / f"C{number:03d}/00003.png")))
+    assert red.mean() > 1.8 * green.mean() > 1.8 * 1.4 * blue.mean() > 0
+    assert pd.read_csv(extracted / "clips.csv").loc[number - 1, "coloured"] == 1
+
+
+def test_no_name_date_or_identifier_reaches_an_output(cohort: Path, extracted: Path) -> None:
+    planted = [
+        PATIENT,
+        "Erika",
+        "Mustermann",
+        "MRN-4711",
+        "20240229",
+        "20240301",
+        "Charite",
+        "1.2.826",
+        *VIDEOS,
+        ".dcm",
+    ]
+    assert PATIENT.encode() in (cohort / "rle.dcm").read_bytes()
+    for name, content in all_bytes(extracted).items():
+        for text in planted:
+            assert text.encode() not in content, f"{text} in {name}"
+            assert text not in name
+
+
+def test_the_same_cohort_gives_the_same_bytes(cohort: Path, extracted: Path, tmp_path: Path) -> None:
+    extract(cohort, tmp_path / "again", params(buffer_mb=0))  # and decoding twice changes nothing
+    assert all_bytes(tmp_path / "again") == all_bytes(extracted)
+
+
+def test_thinning_keeps_decode_positions(tmp_path: Path) -> None:
+    write_video(tmp_path / "mine/a.mkv", framed(20))
+    cohort = write_cohort(tmp_path / "mine", {"a.mkv": "P001"})
+    table = extract(cohort, tmp_path / "out", params(stride=3, max_frames=4))
+    frames = pd.read_csv(tmp_path / "out/frames.csv")
+    assert frames["frame_index"].tolist() == [0, 6, 12, 18]
+    assert frames["frame_id"].tolist() == ["C001_00000", "C001_00006", "C001_00012", "C001_00018"]
+    assert frames["time_s"].tolist() == pytest.approx([0, 0.24, 0.48, 0.72])
+    assert sorted(path.name for path in (tmp_path / "out/C001").iterdir()) == [f"{n:05d}.png" for n in (0, 6, 12, 18)]
+    assert table.loc[0, ["frames_decoded", "frames_kept"]].tolist() == [20, 4]
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.one_of(st.none(), st.integers(1, 60)))
+@settings(max_examples=100, deadline=None)
+def test_thinning_is_even_and_within_its_limits(count: int, stride: int, most: int | None) -> None:
+    kept = kept_indices(count, stride, most).tolist()
+    strided = range(0, count, stride)
+    assert len(kept) == min(len(strided), most or len(strided))
+    assert kept[0] == 0
+    assert set(kept) <= set(strided)
+    steps = [later - earlier for earlier, later in itertools.pairwise(kept)]
+    assert not steps or (min(steps) > 0 and max(steps) - min(steps) <= 2 * stride)
+    assert len(kept) == 1 or kept[-1] == strided[-1]
+
+
+def test_times_that_are_missing_or_fall_give_way_to_the_rate() -> None:
+    assert seconds([5.0, 5.1, 5.3], 25) == pytest.approx([0, 0.1, 0.3])
+    assert seconds([0.0, None, 0.2], 10) == pytest.approx([0, 0.1, 0.2])
+    assert seconds([0.0, 0.4, 0.2], 10) == pytest.approx([0, 0.1, 0.2])
+    assert seconds([None, None], None) == [None, None]
+
+
+def test_a_person_overrules_crop_and_scale(tmp_path: Path) -> None:
+    for name in ("given", "deep", "still"):
+        write_video(tmp_path / f"mine/{name}.mkv", framed(1).repeat(9, axis=0) if name == "still" else framed())
+    cohort = write_cohort(
+        tmp_path / "mine", {"given.mkv": "P001", "deep.mkv": "P001", "still.mkv": "P002"},
+        crop=["30 20 40 40", "", ""], depth_cm=["2", "3.2", "3"], position=["prone", "", ""],
+    )  # fmt: skip
+    table = extract(cohort, tmp_path / "out", params(size=40))
+    assert table["crop_source"].tolist() == ["given", "found", "still"]
+    assert table["scale_source"].tolist() == ["depth_cm", "depth_cm", "unknown"]
+    assert table["mm_per_px"].tolist()[:2] == [1.0, 1.0]
+    assert table.loc[2, ["crop_width_px", "crop_height_px"]].tolist() == [128, 96]
+    given_picture = cv2.imread(str(tmp_path / "out/C001/00000.png"), cv2.IMREAD_UNCHANGED)
+    assert given_picture[:20, 10:30].all()  # 20 mm of 40 x 40 px, centred under the upper edge
+    assert not given_picture[20:].any()
+    whole = extract(cohort, tmp_path / "whole", params(crop="none"))
+    assert whole["crop_source"].tolist() == ["given", "whole", "whole"]
+
+
+def test_what_a_person_should_look_at_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "mine/a.mkv", framed(1).repeat(9, axis=0))
+    extract(write_cohort(tmp_path / "mine", {"a.mkv": "P001"}), tmp_path / "out", params())
+    told = capfd.readouterr().err
+    assert "9 of 9 frames of 1 clips kept" in told
+    assert "clips: 1: nothing moves, so the whole picture is kept: C001" in told
+    assert "clips: 1: scale unknown" in told
+
+
+def test_every_clip_is_checked_before_one_message_lists_all(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    for name in ("good", "cut", "crop", "long", "stray"):
+        write_video(folder / f"{name}.mkv", framed(30 if name == "long" else 12))
+    (folder / "cut.mkv").write_bytes((folder / "cut.mkv").read_bytes()[:-2000])
+    (folder / "empty.avi").touch()
+    (folder / "film.wmv").touch()
+    files = ["good.mkv", "cut.mkv", "empty.avi", "gone.mp4", "crop.mkv", "long.mkv"]
+    write_cohort(folder, dict.fromkeys(files, "P001"), crop=["", "", "", "", "100 0 50 50", ""])
+    with pytest.raises(PipelineError) as caught:
+        extract(folder, tmp_path / "out", params(max_clip_frames=20))
+    text = str(caught.value)
+    assert text.startswith("the clips of cohort 'mine' cannot be used (7 problems):")
+    for expected in (
+        "clip 'cut.mkv' (cut.mkv): damaged clip: expected frames that decode, got '",
+        "clip 'empty.avi' (empty.avi): damaged clip",
+        "clips.csv, row 5, column 'file': no such file",
+        "(crop.mkv): crop reaches past the picture: expected a crop within 128 x 96 px, got 100 0 50 50",
+        "clip 'long.mkv' (long.mkv): clip too long: expected up to 20 frames",
+        "stray.mkv: clip without a row",
+        "film.wmv: unknown container",
+    ):
+        assert expected in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
+    section = params(buffer_mb=1).extract_frames
+    few, many = (survey(write_video(tmp_path / f"{n}.mkv", framed(n)), None, None, section) for n in (40, 160))
+    assert few.pictures is not None
+    assert len(few.pictures) == 40
+    assert many.pictures is None  # 160 pictures are beyond the budget: decoded a second time instead
+
+
+def test_main_reads_params_and_writes_the_stage_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "data/cohorts/mine/a.mkv", framed())
+    write_cohort(tmp_path / "data/cohorts/mine", {"a.mkv": "P001"})
+    (tmp_path / "params.yaml").write_text(json.dumps({"cohort": "mine", "size": 32, "extract_frames": SECTION}))
+    extract_frames.main()
+    assert len(list((tmp_path / "data/extract_frames/C001").glob("*.png"))) == 20
+    (tmp_path / "params.yaml").write_text(
+        json.dumps({"cohort": "../mine", "size": 2, "extract_frames": SECTION | {"crop": "guess", "strid": 2}})
+    )
+    with pytest.raises(PipelineError) as caught:
+        extract_frames.main()
+    for key in ("cohort", "size", "extract_frames.crop", "extract_frames.strid"):
+        assert f"params.yaml: {key}: " in str(caught.value)
+
+
+def test_the_shipped_parameters_are_valid() -> None:
+    assert read_params(Params, ROOT / "params.yaml").extract_frames.stride >= 1
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real clips are not part of the repository")
+def test_real_clips_are_extracted(tmp_path: Path) -> None:
+    real = pd.read_csv(REAL / "clips.csv").iloc[[9, 11, 19, 26]]  # .mp4, .MP4, .mpeg, .dcm
+    for file in real["file"]:
+        (tmp_path / "mine" / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REAL / file, tmp_path / "mine" / file)
+    real.to_csv(tmp_path / "mine/clips.csv", index=False)
+    table = extract(tmp_path / "mine", tmp_path / "out", params(max_frames=5))
+    assert table["frames_decoded"].tolist() == [151, 55, 208, 30]
+    assert (table["crop_source"] == "found").all()
+    assert not [picture for picture in (tmp_path / "out").glob("*/*.png") if cv2.imread(str(picture)).mean() < 5]

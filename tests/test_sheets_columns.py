@@ -1,0 +1,75 @@
+"""Which column holds which label: spellings are forgiven, other definitions are not."""
+
+from pathlib import Path
+
+from stages.common.sheets.settings import mistakes
+from tests import workbooks
+from tests.workbooks import kinds, messages, read, read_sheet, sheet, truth, values
+
+
+def test_headings_may_be_spelt_otherwise_and_stand_anywhere(tmp_path: Path) -> None:
+    labels = truth(20)
+    rows = sheet(labels, heading=(" file-name ", "Bad_Quality", "cord ", "Fluid"))
+    mixed = [[row[3], row[1], "x", row[0], row[2]] for row in rows]
+    reading = read_sheet(tmp_path, [[], *mixed], 20)
+    assert not reading.findings
+    assert values(reading, "cord") == [bool(triple[1]) for triple in labels]
+
+
+def test_a_missing_column_is_refused_with_the_closest_heading(tmp_path: Path) -> None:
+    rows = sheet(truth(5), heading=("FILENAME", "BAD QUALITY", "CORDS", "FLUID"))
+    assert messages(read_sheet(tmp_path, rows, 5)) == (
+        "labels.xlsx, sheet 'AM12', row 1: no column 'CORD': expected a heading 'CORD', got 'FILENAME', 'BAD QUALITY', "
+        "'CORDS', 'FLUID'. Correct the heading, or set in params.yaml label_merge.column_aliases: {CORDS: CORD}."
+    )
+    assert not read_sheet(tmp_path, rows, 5, column_aliases={"cords": "CORD"}).findings
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    rows = [[*row, row[2]] for row in sheet(truth(5))]
+    assert "several columns 'CORD': expected one, got 2: 'CORD', 'CORD'" in messages(read_sheet(tmp_path, rows, 5))
+
+
+def test_another_definition_is_not_another_spelling(tmp_path: Path) -> None:
+    heading = (*workbooks.HEADING[:3], "Fluid WITHOUT cord")
+    rows = [list(heading), ["0", 0, 0, 1], ["1", 0, 0, 0], ["2", 0, 1, 0], ["3", 0, None, 0], ["4", 0, None, 1]]
+    undecided = read_sheet(tmp_path, rows, 5)
+    assert kinds(undecided) == {"definition"}
+    assert undecided.findings[0].proposal == ("definitions", "AM12", "fluid_without_cord")
+    other = read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid_without_cord"})
+    assert values(other, "fluid") == [True, False, None, None, True]
+    assert values(other, "fluid_without_cord") == [True, False, False, False, True]
+    assert values(other, "cord") == [False, False, True, None, False]
+    same_word = read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid"})
+    assert values(same_word, "fluid") == [True, False, False, False, True]
+    assert values(same_word, "fluid_without_cord") == [True, False, False, False, None]
+
+
+def test_a_plain_column_can_be_said_to_mean_the_other_definition(tmp_path: Path) -> None:
+    rows = [list(workbooks.HEADING), ["0", 0, 1, 0], ["1", 0, 1, 1]]
+    reading = read_sheet(tmp_path, rows, 2, definitions={"AM12": "fluid_without_cord"})
+    assert "row 3, columns 'FLUID', 'CORD': labels that exclude each other: expected at most one of them 1" in messages(
+        reading
+    )
+    assert values(reading, "fluid") == [None, None]
+
+
+def test_both_definitions_in_one_sheet_are_refused(tmp_path: Path) -> None:
+    rows = [[*row, row[3]] for row in sheet(truth(5))]
+    rows[0][4] = "FLUID without cord"
+    assert (
+        "two definitions in one sheet: expected one of the columns, got 'FLUID' and 'FLUID without cord'"
+        in messages(read_sheet(tmp_path, rows, 5, definitions={"AM12": "fluid"}))
+    )
+
+
+def test_another_organ_s_labels_run(tmp_path: Path) -> None:
+    labels = {"effusion": {"column": "EFF"}, "mass": {"column": "Mass"}}
+    params = workbooks.settings(labels, without={}, excludes_others=None)
+    assert not mistakes(params)
+    workbooks.write_workbook(
+        tmp_path / "labels.xlsx", {"AM12": [["FILENAME", "eff", "MASS"], ["a_0", 1, 1], ["a_1", 0, None]]}
+    )
+    reading = read(tmp_path, {"AM12": 2}, params)
+    assert list(reading.votes["E1"]) == ["effusion", "mass"]
+    assert values(reading, "mass") == [True, None]
