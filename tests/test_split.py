@@ -278,7 +278,7 @@ def test_too_few_patients_for_a_figure_are_said_aloud(workspace: Path, capsys: p
     write_cohort(workspace, cohort_labels(patients=3), PARAMS)
     split.main()
     printed = capsys.readouterr().out
-    assert "validation, cord: not estimable (1 positive and 1 negative patients, 2 of each are needed)" in printed
+    assert "  validation: not estimable: bad_quality (1 positive, 1 negative), cord (1 positive, 1 negative)" in printed
     assert "frame, fold 0: train" in printed
     proof = json.loads((workspace / "metrics/split.json").read_text())
     assert "cord" in proof["patient"]["0"]["not_estimable"]["test"]

@@ -111,8 +111,7 @@ def describe(protocol: str, fold: str, proof: dict[str, Any]) -> str:
     )
     lines = [f"{protocol}, fold {fold}: {sizes}; deviation: frames {apart['frames']}, labels {apart['labels']}"]
     for side, labels in proof["not_estimable"].items():
-        for label in labels:
-            positive, negative = sides[side]["patients_with_and_without"][label]
-            found = f"{positive} positive and {negative} negative patients, {ENOUGH} of each are needed"
-            lines.append(f"  {side}, {label}: not estimable ({found})")
+        counts = sides[side]["patients_with_and_without"]
+        few = ", ".join(f"{label} ({counts[label][0]} positive, {counts[label][1]} negative)" for label in labels)
+        lines += [f"  {side}: not estimable: {few}; {ENOUGH} patients of each are needed"] if labels else []
     return "\n".join(lines)

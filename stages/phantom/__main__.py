@@ -34,7 +34,8 @@ def render_clip(plan: ClipPlan, folder: Path, phantom: Phantom) -> list[dict[str
     cv2.setNumThreads(1)  # one worker a core
     scanner = make_scanner(plan, phantom)
     overlay = draw_overlay(scanner.view)
-    pictures = (compose(render_sector(plan, scanner, frame, plan.patient), overlay, scanner.view) for frame in plan.kept)
+    sectors = (render_sector(plan, scanner, frame, plan.patient) for frame in plan.kept)
+    pictures = (compose(sector, overlay, scanner.view) for sector in sectors)
     write_video(folder / "clips" / f"{plan.clip}.mkv", pictures, phantom.frame_rate_hz)
     masks = [draw_mask(plan, scanner.view, frame) for frame in plan.kept]
     write_video(folder / "masks" / f"{plan.clip}.mkv", masks, phantom.frame_rate_hz)
@@ -47,12 +48,16 @@ def write_cohort(params: Params, out: Path) -> None:
     with replacing(out) as folder:
         (folder / "clips").mkdir(parents=True)
         (folder / "masks").mkdir()
-        boxes = in_parallel(partial(render_clip, folder=folder, phantom=params.phantom), plans, "phantom", "clip", threads=False)
-        write_table(folder / "boxes.csv", pd.DataFrame([box for _, rows in boxes for box in rows], columns=BOX_COLUMNS))
+        render = partial(render_clip, folder=folder, phantom=params.phantom)
+        done = in_parallel(render, plans, "phantom", "clip", threads=False)
+        boxes = [box for _, rows in done for box in rows]
+        write_table(folder / "boxes.csv", pd.DataFrame(boxes, columns=BOX_COLUMNS))
         write_table(folder / "truth.csv", pd.concat([truth_table(plan) for plan in plans], ignore_index=True))
         write_table(folder / "clips.csv", _clip_table(plans))
         sheets = [clean_sheet(plan) for plan in plans]
-        write_workbook(folder / "labels.xlsx", messy_sheets(sheets, params.seed) if params.phantom.messy_labels else sheets)
+        if params.phantom.messy_labels:
+            sheets = messy_sheets(sheets, params.seed)
+        write_workbook(folder / "labels.xlsx", sheets)
 
 
 def _clip_table(plans: list[ClipPlan]) -> pd.DataFrame:

@@ -92,14 +92,14 @@ def draw_patient(name: str, seed: int, phantom: Phantom) -> Patient:
     sac_rx, level = between(4.7, 6.0), between(7.6, 9.6)
     sac_ry = sac_rx * between(0.80, 1.02)
     return Patient(
-        name=name, seed=seed, skin_mm=between(1.6, 2.6), fascia_mm=between(3.2, 4.8),
+        name=name, seed=seed, skin_mm=between(1.2, 2.1), fascia_mm=between(3.0, 4.6),
         sac_depth_mm=between(11.5, 14.5), sac_rx_mm=sac_rx, sac_ry_mm=sac_ry,
         cord_rx_mm=sac_ry * between(0.74, 0.86), cord_flatness=between(0.88, 1.0), conus_mm=between(9.0, 14.0),
         level_mm=level, level_phase_mm=between(0, level), gap_min_mm=between(0.7, 2.0), gap_max_mm=between(6.0, 8.0),
         open_share=between(0.55, 0.72), lamina_slope=between(0.45, 0.8), lamina_db=between(18, 30),
         cartilage_db=between(1, 5), rim_mm=between(0.9, 1.6), muscle_db=between(-15, -9), fat_db=between(-3, 2),
         cord_db=between(-19, -13), root_db=between(-10, -3), bone_db=between(13, 21), rim_db=between(-4, 2),
-        body_db=between(6, 12), loss_db_per_mm=between(0.5, 0.9), stretch_mm=between(0.35, 0.7),
+        body_db=between(6, 12), loss_db_per_mm=between(0.5, 0.9), stretch_mm=between(0.45, 0.85),
         collection=_draw_collection(rng, phantom.collection_share), clumps=_draw_clumps(rng, phantom.mimic_share),
     )  # fmt: skip
 

@@ -40,7 +40,11 @@ def _mark(overlay: Frame, view: View) -> None:
     left = max(2, view.left_px - round(19 * unit))
     for row, (text, shift) in enumerate((("PH", 0), ("Le", 3))):
         at = (left + round(shift * unit), round((14 + 11 * row) * unit))
-        cv2.putText(overlay, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36 * unit, (235, 235, 235), 1, cv2.LINE_AA)
+        _write(overlay, text, at, 0.36 * unit, (235, 235, 235))
+
+
+def _write(overlay: Frame, text: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
+    cv2.putText(overlay, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
 def _bar(overlay: Frame, view: View) -> None:
@@ -60,7 +64,7 @@ def _ruler(overlay: Frame, view: View) -> None:
         cv2.line(overlay, (right - long - inset, row), (right - inset, row), RULER_BGR, 1)
         if whole and quarter:
             at = (right - round(17 * unit), row + round(5 * unit))
-            cv2.putText(overlay, str(quarter // 4), at, cv2.FONT_HERSHEY_SIMPLEX, 0.38 * unit, RULER_BGR, 1, cv2.LINE_AA)
+            _write(overlay, str(quarter // 4), at, 0.38 * unit, RULER_BGR)
     for focus in FOCI_MM:
         row, size = view.top_px + round(focus * view.px_per_mm), round(6 * unit)
         tip = np.array([[right - size, row], [right, row - size], [right, row + size]])

@@ -17,6 +17,7 @@ from stages.phantom.tissue import draw_slice
 from stages.phantom.view import Pose, View
 
 AXIAL_MM, LATERAL_MM = 0.09, 0.15  # sigma of the point spread function at the focus, 12 MHz probe
+MIRROR_MM = (0.25, 0.08)  # the same, as far as smooth interfaces show it
 FOCUS_MM = 11.0
 DEFOCUS = 0.055  # growth of the lateral sigma per mm away from the focus
 FAT_DB = 36.0  # fat above black at gain 0: makes it as dark as in the study's frames
@@ -47,13 +48,15 @@ def _bands(rng: np.random.Generator, view: View, patient: Patient) -> Map:
     """Skin and gel: bright layers parallel to the probe, dB to be reached at each depth; -99 below."""
     y = (np.arange(view.rows) + 0.5) / view.px_per_mm
     period, phase = rng.uniform(0.5, 1.0, 3), rng.uniform(0, 2 * np.pi, 3)
-    layers = np.sin(2 * np.pi * y[:, None] / period + phase).sum(axis=1) * np.exp(-y / 2.5)
-    dip = 12 * np.exp(-(((y - patient.skin_mm - 0.3) / 0.4) ** 2))
-    level = np.where(y < patient.skin_mm + 0.9, patient.fat_db + 2.5 + 2.2 * layers - dip, -99)
+    layers = np.sin(2 * np.pi * y[:, None] / period + phase).sum(axis=1)
+    dip = 11 * np.exp(-(((y - patient.skin_mm - 0.3) / 0.4) ** 2))
+    level = np.where(y < patient.skin_mm + 0.7, patient.fat_db + 1 - 0.6 * y + 2.6 * layers - dip, -99)
     return level.astype(np.float32)[:, None]
 
 
-def render_sector(plan: ClipPlan, scanner: Scanner, frame: int, patient: Patient, gain: float = 1.0) -> NDArray[np.uint8]:
+def render_sector(
+    plan: ClipPlan, scanner: Scanner, frame: int, patient: Patient, gain: float = 1.0
+) -> NDArray[np.uint8]:
     """Render one frame's sector, uint8 (rows, columns).
 
     Args:
@@ -84,8 +87,8 @@ def _grey(level_db: Map, range_db: float) -> NDArray[np.uint8]:
 def _skin(plane: Slice, scanner: Scanner) -> None:
     """The layers under the probe replace whatever the tissue model has there."""
     rows = int((scanner.bands > -90).sum())
-    plane.shine_db[:rows] = scanner.bands[:rows] + plane.patches[:rows]
-    plane.echo_db[:rows] = scanner.bands[:rows] - 5
+    plane.shine_db[:rows] = scanner.bands[:rows] + 1.5 * plane.patches[:rows] + plane.streaks[:rows]
+    plane.echo_db[:rows] = scanner.bands[:rows] - 3
 
 
 def pose_at(plan: ClipPlan, frame: int) -> Pose:
@@ -103,9 +106,9 @@ def _echo(plane: Slice, patient: Patient, view: View, pose: Pose, z_mm: float, s
     size = (view.rows, view.columns)
     scatter = noise.sample(field, pose.to_tissue(view), noise.SCATTER_MM, size, cv2.INTER_NEAREST)
     spread = _spread(scatter * amplitude[..., None], view, smear_mm)
-    mirror = cv2.GaussianBlur(_from_db(plane.shine_db - lost, 10), (0, 0), np.hypot(0.25, smear_mm / 2) * view.px_per_mm,
-                              sigmaY=0.08 * view.px_per_mm)  # fmt: skip
-    return _mean_power(spread) + mirror
+    mirror = _from_db(plane.shine_db - lost, 10)
+    across_px = np.hypot(MIRROR_MM[0], smear_mm / 2) * view.px_per_mm
+    return _mean_power(spread) + cv2.GaussianBlur(mirror, (0, 0), across_px, sigmaY=MIRROR_MM[1] * view.px_per_mm)
 
 
 def _mean_power(signal: Map) -> Map:
@@ -153,7 +156,8 @@ def _haze(power: Map, scanner: Scanner) -> Map:
     scale = scanner.view.px_per_mm / 8
     small = cv2.resize(np.minimum(power, 30), None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
     spread = cv2.GaussianBlur(small, (0, 0), sigmaX=2.6 * scale, sigmaY=1.4 * scale)
-    return cv2.resize(spread, power.shape[::-1], interpolation=cv2.INTER_LINEAR) * np.float32(10 ** (scanner.haze_db / 10))
+    weak = np.float32(10 ** (scanner.haze_db / 10))
+    return weak * cv2.resize(spread, power.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _reduce_speckle(power: Map, view: View) -> Map:

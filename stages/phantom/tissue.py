@@ -30,7 +30,7 @@ def draw_slice(patient: Patient, view: View, pose: Pose, z_mm: float, gravity: t
 
 def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
     """Fat, fascia, two bellies of muscle with septa, and the ligament between them."""
-    fat = patient.fat_db + 2.5 * plane.streaks
+    fat = patient.fat_db - 2 + 2 * plane.streaks + 3 * np.sin(6.5 * plane.y + 1.5 * plane.patches)
     plane.paint(fat, inside(patient.fascia_mm - plane.y))
     plane.loss *= 1 + 0.4 * plane.patches  # uneven tissue casts faint streaks
     side = np.abs(plane.x)
@@ -48,10 +48,12 @@ def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
 def _septa(plane: Slice, patient: Patient, side: Map, z_mm: float, belly: Map) -> None:
     """Sheaths between multifidus and longissimus, and short strands within them."""
     sheath = side - 7.0 - 0.35 * (plane.y - 8) + 1.1 * plane.patches + np.float32(1.5 * np.sin(z_mm / 13))
-    level = patient.muscle_db + 9 + 4 * plane.streaks
-    strands = np.sin(plane.y * 1.1 - 0.3 * side + 2.0 * plane.patches + np.float32(z_mm / 8))
-    plane.paint(level, inside(0.35 - np.abs(sheath), 0.3) * belly * 0.7)
-    plane.paint(level - 1, inside(strands - 0.9, 0.08) * inside(plane.patches + 0.2, 0.5) * belly * 0.7)
+    level = patient.muscle_db + 13 + 4 * plane.streaks
+    strands = np.sin(plane.y * 1.3 - 0.35 * side + 2.4 * plane.patches + np.float32(z_mm / 8))
+    core = np.sin(side * 0.8 + 0.5 * plane.y + plane.patches + np.float32(z_mm / 17))
+    plane.paint(patient.muscle_db - 7 + 3 * plane.streaks, inside(core - 0.1, 0.5) * belly * 0.8)
+    plane.paint(level, inside(0.3 - np.abs(sheath), 0.3) * belly * 0.7)
+    plane.paint(level - 1, inside(strands - 0.86, 0.08) * inside(plane.patches + 0.3, 0.5) * belly * 0.8)
 
 
 def _spine_front(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None:
@@ -137,11 +139,22 @@ def _arch(plane: Slice, patient: Patient, z_mm: float) -> None:
     plane.paint(-9 + 2 * plane.patches, inside(depth - 0.3) * span * 0.8)
     flavum = patient.rim_db + 6 + 3 * plane.patches + 1.5 * plane.streaks - 0.5 * side
     plane.line(flavum, depth + 0.7 + 0.3 * plane.patches, 0.45)
-    facing = patient.bone_db - 2.5 * openness + 3.5 * plane.patches + 1.5 * plane.streaks - 14 * (1 - span)
-    trail = np.where(depth > 0, depth * 0.45, depth)  # reverberation thickens the far side
-    plane.line(facing, trail, 0.55)
+    facing = patient.bone_db - 2.5 * openness + 3.5 * plane.patches + 3 * plane.streaks - 14 * (1 - span)
+    trail = np.where(depth > 0, depth * 0.4, depth)  # reverberation thickens the far side
+    plane.line(facing, trail, 0.4)
+    plane.line(facing - 9 + 3 * plane.streaks, depth - 1.1 - 0.3 * plane.patches, 0.5)
+    _facets(plane, patient, side, openness)
     plane.loss += np.float32(patient.lamina_db / 2.0) * span * inside(depth) * inside(2.0 - depth)
     _spinous_process(plane, patient, 1 - openness)
+
+
+def _facets(plane: Slice, patient: Patient, side: Map, openness: float) -> None:
+    """Rounded caps of the joints beside an open window, with a shadow of their own."""
+    top = _roof_mm(patient, np.asarray([9.3]))[0] + 1.6
+    cap = np.hypot((side - 9.3) / 1.3, plane.y - top - 2.2) - 2.2
+    facing = patient.bone_db - 4 - 12 * (1 - openness) + 3 * plane.streaks + 2 * plane.patches
+    plane.line(facing - 3 * np.maximum(plane.y - top, 0), cap, 0.4)
+    plane.loss += np.float32(0.3 * patient.lamina_db * openness) * inside(2.5 - np.abs(side - 9.3), 0.6) * inside(-cap)
 
 
 def _roof_mm(patient: Patient, side: Map) -> Map:

@@ -125,8 +125,9 @@ def picture_free_probes(frames: Frames, task: str) -> list[tuple[str, str, float
 
 def every_second(frames: Frames) -> Frames:
     """Half of the frames: neighbours teach a network little and cost it the same."""
-    rows = {name: getattr(frames, name)[::2] for name in ("pictures", "overlays", "histograms", "positions", "groups", "frames")}
-    return replace(frames, **rows, labels={task: y[::2] for task, y in frames.labels.items()})
+    columns = ("pictures", "overlays", "histograms", "positions", "groups", "frames")
+    labels = {task: y[::2] for task, y in frames.labels.items()}
+    return replace(frames, **{name: getattr(frames, name)[::2] for name in columns}, labels=labels)
 
 
 def with_layout(params: Params, patients: int, frames: int) -> Params:

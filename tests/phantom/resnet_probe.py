@@ -77,7 +77,8 @@ def _augment(batch: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 def predict(network: torch.nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Probabilities (N, 2) of cord and fluid."""
     with torch.no_grad():
-        parts = [torch.sigmoid(network(_tensor(part))) for part in np.array_split(pictures, max(1, len(pictures) // 128))]
+        chunks = np.array_split(pictures, max(1, len(pictures) // 128))
+        parts = [torch.sigmoid(network(_tensor(chunk))) for chunk in chunks]
     return torch.cat(parts).numpy().astype(float)
 
 
