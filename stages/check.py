@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.common.cohort import Clip, read_clips
-from stages.common.decode import ClipError, Probe, probe
+from stages.common.clips.cohort import Clip, read_clips
+from stages.common.clips.decode import ClipError, Probe, probe
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.params import read_params
 from stages.common.progress import in_parallel

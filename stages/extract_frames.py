@@ -22,10 +22,10 @@ import cv2
 import pandas as pd
 from pydantic import Field
 
-from stages.common.canvas import Picture, Placement
-from stages.common.cine import CineParams, Survey, drawn, kept_indices, placement, survey
-from stages.common.cohort import Clip, check_clips
-from stages.common.decode import ClipError
+from stages.common.clips.canvas import Picture, Placement
+from stages.common.clips.cine import CineParams, Survey, drawn, kept_indices, placement, survey
+from stages.common.clips.cohort import Clip, check_clips
+from stages.common.clips.decode import ClipError
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.files import replacing
 from stages.common.params import Strict, read_params

@@ -22,7 +22,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stages.common.cohort import Clip, read_clips
+from stages.common.clips.cohort import Clip, read_clips
 from stages.common.errors import PipelineError, raise_all, run
 from stages.common.files import replacing, write_json
 from stages.common.params import read_params

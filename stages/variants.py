@@ -64,7 +64,7 @@ def markdown(counts: pd.DataFrame, shares: dict[str, float], cohort: str) -> str
         [
             f"# Augmentation of cohort `{cohort}`",
             "",
-            f"{len(shares)} pictures a frame on paper; {distinct:.1f} that differ from the original after preprocessing.",
+            f"{len(shares)} pictures a frame on paper, {distinct:.1f} that differ from the original once preprocessed.",
             "",
             same.to_markdown(),
             "",

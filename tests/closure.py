@@ -27,13 +27,17 @@ def entry_of(module: str, root: Path = ROOT) -> Path:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield every dotted name that may be a module: `from a import b` gives a and a.b."""
+    """Yield every dotted name that may be a module: `from a.b import c` gives a, a.b and a.b.c."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:  # importing a module runs the __init__ of every package above it
+            parts = name.split(".")
+            yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
 
 
 def closure(path: Path, root: Path = ROOT) -> set[Path]:

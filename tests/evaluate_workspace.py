@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages import split
 from stages.common.tables import write_table
+from stages.split import __main__ as split
 from tests.split_cohort import LABELS, cohort_labels, write_cohort
 
 PARAMS = """

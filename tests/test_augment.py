@@ -1,16 +1,16 @@
 """The seven augmentations against their formulas, and the draws against order and worker count."""
 
 import colorsys
+from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import augment
-from stages.augment import VARIANTS, Flip, Gain, Hue, Jpeg, Quality, Range, Saturation, Whole, apply, draw
+from stages.augment import __main__ as augment
+from stages.augment.methods import VARIANTS, Flip, Gain, Hue, Jpeg, Quality, Range, Saturation, Whole, apply, draw
 from stages.common.errors import PipelineError
 from stages.common.variants import VARIANT_NAMES
 
@@ -114,11 +114,22 @@ def test_a_range_the_wrong_way_round_is_refused(range_: type) -> None:
 
 def test_an_unknown_variant_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["augment", "rotate"])
-    with pytest.raises(PipelineError, match="expected one of original, brightness.*got 'rotate'"):
+    with pytest.raises(PipelineError, match=r"expected one of original, brightness.*got 'rotate'"):
         augment.main()
 
 
-def test_an_array_of_another_length_is_refused() -> None:
-    frames = pd.DataFrame({"frame_id": IDS})
-    with pytest.raises(PipelineError, match="expected 400 pictures, one a row of frames.csv, got 3"):
-        augment._check_rows(np.zeros((3, 8, 8, 3), np.uint8), frames)
+def test_an_array_of_another_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/augment").mkdir(parents=True)
+    np.save(tmp_path / "data/augment/original.npy", np.zeros((3, 8, 8, 3), np.uint8))
+    with pytest.raises(PipelineError, match=r"expected 400 pictures, one a row of frames\.csv, got 3"):
+        augment.read_originals(400)
+
+
+def test_a_missing_or_broken_picture_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/extract_frames/C001").mkdir(parents=True)
+    (tmp_path / "data/extract_frames/C001/00001.png").write_bytes(b"no picture")
+    for index in (0, 1):
+        with pytest.raises(PipelineError, match=f"C001/0000{index}.png: expected a picture"):
+            augment.read_picture("C001", index)

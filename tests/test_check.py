@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import check
-from stages.common.cohort import Clip
-from stages.common.decode import Probe
+from stages.common.clips.cohort import Clip
+from stages.common.clips.decode import Probe
 from stages.common.errors import PipelineError
 from tests import workbooks
 from tests.workbooks import STUDY, STUDY_CHOICES, settings, sheet, truth

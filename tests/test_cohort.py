@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.cohort import check_clips, read_clips
+from stages.common.clips.cohort import check_clips, read_clips
 from stages.common.errors import PipelineError
 
 HEADER = "clip,file,patient"

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from stages import evaluate
-from stages.common.comparison import refuse_different_tests
 from stages.common.errors import PipelineError
-from stages.common.plots import _thinned
+from stages.evaluate import __main__ as evaluate
+from stages.evaluate.comparison import refuse_different_tests
+from stages.evaluate.plots import _thinned
 from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, outputs, write_sidecar
 from tests.split_cohort import LABELS
 
@@ -375,6 +375,7 @@ def test_a_label_without_positives_on_test_is_not_estimable(small: Path) -> None
 
 
 def test_evaluate_imports_no_torch() -> None:
-    code = "import sys, stages.evaluate; sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'cv2')))"
-    root = Path(evaluate.__file__).parents[1]
+    loaded = "any(name in sys.modules for name in ('torch', 'torchvision', 'cv2'))"
+    code = f"import sys, stages.evaluate.__main__; sys.exit({loaded})"
+    root = Path(evaluate.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import extract_frames
-from stages.common.canvas import draw, place
-from stages.common.cine import kept_indices, seconds, survey
+from stages.common.clips.canvas import draw, place
+from stages.common.clips.cine import kept_indices, seconds, survey
 from stages.common.errors import PipelineError
 from stages.common.params import read_params
 from stages.common.tables import FRAME_COLUMNS, read_table

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.answers import Answers, Rows, collapsed_labels, model_answers
-from stages.common.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
-from stages.common.thresholds import Threshold
+from stages.evaluate.answers import Answers, Rows, collapsed_labels, model_answers
+from stages.evaluate.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
+from stages.evaluate.thresholds import Threshold
 
 LABELS = ["bad_quality", "cord", "fluid"]
 RULE = Rule(

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from stages.common import scores
-from stages.common.decision import GO, NO_VIEW, STOP, UNKNOWN, Decision, decide, decision_confusion, decision_figures
-from stages.common.thresholds import Threshold, choose_threshold
+from stages.evaluate import scores
+from stages.evaluate.decision import GO, NO_VIEW, STOP, UNKNOWN, Decision, decide, decision_confusion, decision_figures
+from stages.evaluate.thresholds import Threshold, choose_threshold
 
 LABELS = ["bad_quality", "cord", "fluid"]
 SPINE = Decision(go={"fluid": 1, "cord": 0, "bad_quality": 0}, stop={"cord": 1})

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.canvas import Box, View, choose_crop, choose_view, draw, place
-from stages.common.decode import Header
-from stages.common.dicom_header import Region
-from stages.common.sector import Sample, SectorParams, find_sector, spread
+from stages.common.clips.canvas import Box, View, choose_crop, choose_view, draw, place
+from stages.common.clips.decode import Header
+from stages.common.clips.dicom_header import Region
+from stages.common.clips.sector import Sample, SectorParams, find_sector, spread
 from tests.clip_factory import speckle
 
 PARAMS = SectorParams(sampled_frames=24, moves_by=6, smoothing=0.02, smallest_part=0.1, smallest_sector=0.05)

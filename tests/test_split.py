@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import split
-from stages.common.allocation import allocate, stratified_sides
 from stages.common.errors import PipelineError
-from stages.common.patient_search import (
+from stages.common.tables import SIDES
+from stages.split import __main__ as split
+from stages.split.allocation import allocate, stratified_sides
+from stages.split.patient_search import (
     Search,
     assign_folds,
     best_assignment,
@@ -20,8 +21,7 @@ from stages.common.patient_search import (
     patient_counts,
     side_sums,
 )
-from stages.common.split_proof import describe, prove, refuse_leaks
-from stages.common.tables import SIDES
+from stages.split.proof import describe, prove, refuse_leaks
 from tests.split_cohort import LABELS, cohort_labels, write_cohort
 
 SHARES = (70, 10, 20)

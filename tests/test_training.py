@@ -1,6 +1,7 @@
 """The loop, the loss, the rates and the collapse alarm, against torch's own functions and closed formulas."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.common.models import build, head_name
-from stages.common.training import (
+from stages.train.loop import (
     Pictures,
     Recipe,
     batches,
@@ -82,7 +83,7 @@ def test_rates_rise_over_the_warm_up_then_fall_to_zero() -> None:
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert 0 < rates[-1] < 0.001
 
 

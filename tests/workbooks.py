@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from openpyxl import Workbook
 
-from stages.common.cohort import Clip
+from stages.common.clips.cohort import Clip
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, read_labels
 from stages.common.sheets.settings import LabelParams

@@ -1,10 +1,9 @@
-"""Outputs appear whole or not at all: write beside the target, then `os.replace`.
+"""Outputs appear whole or not at all: write beside the target, then rename over it.
 
 A stage killed while it writes leaves only a `*.partial` name behind, which nothing reads.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(partial)
     yield partial
     if path.is_dir():
-        shutil.rmtree(path)  # os.replace cannot put a folder over a filled one
-    os.replace(partial, path)
+        shutil.rmtree(path)  # a rename cannot put a folder over a filled one
+    partial.replace(path)
 
 
 def _remove(path: Path) -> None:

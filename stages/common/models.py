@@ -89,8 +89,8 @@ def _imagenet(architecture: str) -> State:
     except (URLError, OSError, RuntimeError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise PipelineError(
-            f"ImageNet weights of {architecture} cannot be had ({error}). Put the file {Path(entry.url).name} into {folder}, "
-            "or set train.weights to a local file or to random."
+            f"ImageNet weights of {architecture} cannot be had ({error}). Put the file {Path(entry.url).name} "
+            f"into {folder}, or set train.weights to a local file or to random."
         ) from error
     return _modern_names(state)
 

@@ -4,9 +4,9 @@
 |---|---|
 | data/extract_frames/frames.csv | frame_id, clip_id, patient, frame_index, time_s |
 | data/extract_frames/clips.csv | clip_id, patient, frames_decoded, frames_kept, ... |
-| data/label_merge/labels.csv | frame_id, clip_id, patient, frame_index, then one column a label: 1, 0 or blank (unknown) |
+| data/label_merge/labels.csv | frame_id, clip_id, patient, frame_index, a column a label: 1, 0 or blank (unknown) |
 | data/split/<protocol>.csv | frame_id, fold, side (train, validation or test) |
-| data/predictions/<protocol>/<fold>/<seed>/<model>.csv | frame_id, split (validation or test), one probability a label |
+| data/predictions/<protocol>/<fold>/<seed>/<model>.csv | frame_id, split, one probability a label |
 
 A frame is `C001_00042`: the clip's place in the cohort's clips.csv and the 0-based decode position.
 """

@@ -20,7 +20,6 @@ from stages.phantom.params import Phantom
 Array = NDArray[np.float64]
 
 SPINE_MM = (-27.0, 42.0)  # stretch of spine that a sweep can reach
-ENLARGEMENT_MM = -26.0  # middle of the lumbar enlargement above the conus tip
 N_ROOTS = 26  # rootlets of the cauda equina that one transverse plane resolves
 
 
@@ -94,7 +93,7 @@ def draw_patient(name: str, seed: int, phantom: Phantom) -> Patient:
     return Patient(
         name=name, seed=seed, skin_mm=between(1.2, 2.1), fascia_mm=between(3.0, 4.6),
         sac_depth_mm=between(11.5, 14.5), sac_rx_mm=sac_rx, sac_ry_mm=sac_ry,
-        cord_rx_mm=sac_ry * between(0.74, 0.86), cord_flatness=between(0.88, 1.0), conus_mm=between(9.0, 14.0),
+        cord_rx_mm=sac_rx * between(0.76, 0.87), cord_flatness=between(0.85, 1.0), conus_mm=between(9.0, 14.0),
         level_mm=level, level_phase_mm=between(0, level), gap_min_mm=between(0.7, 2.0), gap_max_mm=between(6.0, 8.0),
         open_share=between(0.55, 0.72), lamina_slope=between(0.45, 0.8), lamina_db=between(18, 30),
         cartilage_db=between(1, 5), rim_mm=between(0.9, 1.6), muscle_db=between(-15, -9), fat_db=between(-3, 2),
@@ -123,10 +122,8 @@ def _draw_clumps(rng: np.random.Generator, share: float) -> tuple[Clump, ...]:
 
 
 def cord_radius_mm(patient: Patient, z_mm: Array) -> Array:
-    """Half width of the cord: enlargement, taper of the conus, nothing (filum) below the tip."""
-    taper = np.clip(-z_mm / patient.conus_mm, 0, 1) ** 0.65
-    swelling = 0.84 + 0.16 * np.exp(-(((z_mm - ENLARGEMENT_MM) / 11.0) ** 2))
-    return patient.cord_rx_mm * taper * swelling
+    """Half width of the cord: lumbar enlargement, taper of the conus, nothing (filum) below the tip."""
+    return patient.cord_rx_mm * np.clip(-z_mm / patient.conus_mm, 0, 1) ** 0.65
 
 
 def window_openness(patient: Patient, z_mm: Array) -> Array:

@@ -35,8 +35,8 @@ def canal_at(patient: Patient, z_mm: Array, gravity: tuple[float, float]) -> Can
     sac_ry = patient.sac_ry_mm * (1 - 0.03 * wave) - 0.35 * squeeze
     sac_y = patient.sac_depth_mm + 0.35 * squeeze + 0.4 * np.sin(z_mm / 9.0)
     cord_rx = cord_radius_mm(patient, z_mm)
-    cord_ry = np.minimum(cord_rx * patient.cord_flatness, sac_ry - 0.5)
-    slack_x, slack_y = np.maximum(sac_rx - cord_rx - 0.5, 0), np.maximum(sac_ry - cord_ry - 0.5, 0)
+    cord_ry = np.minimum(cord_rx * patient.cord_flatness, 0.87 * sac_ry)
+    slack_x, slack_y = np.maximum(sac_rx - cord_rx - 0.4, 0), np.maximum(sac_ry - cord_ry - 0.4, 0)
     cord_x = 0.45 * slack_x * gravity[0] + 0.25 * slack_x * np.sin(z_mm / 7.3 + 1.0)
     cord_y = sac_y + 0.35 * slack_y * gravity[1] + 0.25 * slack_y * np.sin(z_mm / 8.7 + 2.0)
     return Canal(np.zeros_like(z_mm), sac_y, sac_rx, sac_ry, cord_x, cord_y, cord_rx, cord_ry)

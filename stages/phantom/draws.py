@@ -10,7 +10,3 @@ def keyed_rng(seed: int, *key: int | str) -> np.random.Generator:
     """Generator for one purpose: `keyed_rng(seed, "AM12", "sweep", 3)` is the same in every process."""
     words = [crc32(part.encode()) if isinstance(part, str) else part % 2**32 for part in key]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed % 2**32, *words])))
-
-
-def uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(rng.uniform(low, high))

@@ -5,6 +5,7 @@ it. So a resting probe shows standing speckle, and a sliding one lets it melt wi
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -55,8 +56,8 @@ def shape_plane(seed: int, name: str, number: int) -> Field:
     return rng.standard_normal((*grid_size(SHAPE_MM), 2), dtype=np.float32)
 
 
-def blend(plane, seed: int, name: str, z_mm: float, step_mm: float) -> Field:  # type: ignore[no-untyped-def]
-    """Field of `plane` (one of the functions above) at `z_mm`."""
+def blend(plane: Callable[[int, str, int], Field], seed: int, name: str, z_mm: float, step_mm: float) -> Field:
+    """Field of `plane` (one of the functions above) at `z_mm`; the two weights' squares sum to 1."""
     number, part = divmod(z_mm / step_mm, 1.0)
     first, second = plane(seed, name, int(number)), plane(seed, name, int(number) + 1)
     angle = np.float32(part * np.pi / 2)

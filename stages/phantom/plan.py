@@ -85,7 +85,7 @@ def _accounts(labels: Labels, target: NDArray[np.float64]) -> NDArray[np.float64
     middle of the clip cord and fluid come: a frame's number must not tell its label.
     """
     events = np.stack([labels.cord, labels.fluid, labels.bad_quality, labels.cord & labels.fluid], axis=1)
-    lateness = np.linspace(-1, 1, len(events))
+    lateness = np.linspace(-0.5, 0.5, len(events))
     return np.concatenate([events.sum(axis=0) - target * len(events), lateness @ events[:, :2]])
 
 

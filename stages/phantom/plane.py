@@ -68,4 +68,5 @@ def deformed_plane(patient: Patient, view: View, pose: Pose, z_mm: float) -> Sli
     loss = np.full(size, patient.loss_db_per_mm, np.float32)
     shine = np.full(size, NO_SHINE_DB, np.float32)
     ragged = 0.22 * fibre[..., 1] + 0.08 * fibre[..., 0]  # borders follow the fibres
-    return Slice(x + wobble[..., 0] + ragged, y + wobble[..., 1] + ragged, fibre[..., 0], fibre[..., 1], echo, shine, loss)
+    x, y = x + wobble[..., 0] + ragged, y + wobble[..., 1] + ragged
+    return Slice(x, y, fibre[..., 0], fibre[..., 1], echo, shine, loss)

@@ -59,11 +59,18 @@ def draw_settings(clip: str, seed: int, phantom: Phantom) -> Settings:
         gain_db=float(rng.uniform(phantom.gain_db.min, phantom.gain_db.max)),
         noise_db=float(rng.uniform(-44, -34)),
         haze_db=float(rng.uniform(-28, -18)),
-        position=str(rng.choice(list(POSITIONS))),
+        position=_position(clip, rng),
         offset_mm=float(rng.normal(0, 1.8)),
         tilt_rad=float(rng.normal(0, 0.08)),
         pressure=float(rng.uniform(0.93, 1.0)),
     )
+
+
+def _position(clip: str, rng: np.random.Generator) -> str:
+    """Two of the study's names tell how the infant lay; the others are drawn."""
+    named = {"SITTING": ["sitting"], "LAT": ["lateral left", "lateral right"]}
+    allowed = next((positions for word, positions in named.items() if word in clip), list(POSITIONS))
+    return str(rng.choice(allowed))
 
 
 def draw_sweep(patient: Patient, clip: str, candidate: int, frames: int, phantom: Phantom) -> Sweep:

@@ -32,7 +32,7 @@ def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
     """Fat, fascia, two bellies of muscle with septa, and the ligament between them."""
     fat = patient.fat_db - 2 + 2 * plane.streaks + 3 * np.sin(6.5 * plane.y + 1.5 * plane.patches)
     plane.paint(fat, inside(patient.fascia_mm - plane.y))
-    plane.loss *= 1 + 0.4 * plane.patches  # uneven tissue casts faint streaks
+    plane.loss *= np.maximum(1 + 0.4 * plane.patches, 0.2)  # uneven tissue casts faint streaks
     side = np.abs(plane.x)
     lean = plane.x * np.float32(0.25 * np.sin(z_mm / 11)) * 0.1  # no infant is symmetric
     side = side + lean
@@ -151,10 +151,10 @@ def _arch(plane: Slice, patient: Patient, z_mm: float) -> None:
 def _facets(plane: Slice, patient: Patient, side: Map, openness: float) -> None:
     """Rounded caps of the joints beside an open window, with a shadow of their own."""
     top = _roof_mm(patient, np.asarray([9.3]))[0] + 1.6
-    cap = np.hypot((side - 9.3) / 1.3, plane.y - top - 2.2) - 2.2
+    cap = np.hypot((side - 9.3) / 1.4, plane.y - top - 1.6) - 1.6
     facing = patient.bone_db - 4 - 12 * (1 - openness) + 3 * plane.streaks + 2 * plane.patches
-    plane.line(facing - 3 * np.maximum(plane.y - top, 0), cap, 0.4)
-    plane.loss += np.float32(0.3 * patient.lamina_db * openness) * inside(2.5 - np.abs(side - 9.3), 0.6) * inside(-cap)
+    plane.line(facing - 5 * np.maximum(plane.y - top - 0.3, 0), cap, 0.4)
+    plane.loss += np.float32(0.25 * patient.lamina_db * openness) * inside(1.8 - np.abs(side - 9.3), 0.6) * inside(-cap)
 
 
 def _roof_mm(patient: Patient, side: Map) -> Map:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from stages import augment
+from stages.augment import methods as augment
 from stages.common.params import one_entry
 from stages.common.variants import VARIANT_NAMES
 from tests.workspace import copy_project, environment, read_params_file, set_params
@@ -48,8 +48,8 @@ def bare_extract(path: Path) -> None:
     """Decode, resize, encode as PNG: no sector is looked for."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            cv2.imencode(".png", cv2.resize(frame.to_ndarray(format="bgr24"), (SIZE, SIZE), interpolation=cv2.INTER_AREA),
-                         [cv2.IMWRITE_PNG_COMPRESSION, 1])  # fmt: skip
+            picture = cv2.resize(frame.to_ndarray(format="bgr24"), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+            cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
 def bare_preprocess(picture: np.ndarray) -> None:

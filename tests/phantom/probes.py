@@ -123,6 +123,23 @@ def picture_free_probes(frames: Frames, task: str) -> list[tuple[str, str, float
     ]
 
 
+def planned_overlay_probe(params: Params, infants: int = 300) -> list[tuple[str, str, str, float]]:
+    """Overlay-only AUC over many infants: 30 leave it a spread of .1, and overlays and labels need no rendering."""
+    many = with_layout(params, infants, 12)
+    phantom = many.phantom.model_copy(update={"sweep_candidates": 8})
+    plans = plan_cohort(many.model_copy(update={"phantom": phantom}))
+    overlays = [shrink(draw_overlay(make_scanner(plan, phantom).view).max(axis=2), 16).ravel() for plan in plans]
+    rows = [(i, int(f)) for i, plan in enumerate(plans) for f in plan.kept if not plan.labels.bad_quality[f]]
+    groups = np.array([i for i, _ in rows])
+    features = np.stack(overlays)[groups].astype(float)
+    linear = partial(make_pipeline, StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
+    scores = {}
+    for task in TASKS:
+        y = np.array([getattr(plans[i].labels, task)[f] for i, f in rows], int)
+        scores[task] = disjoint_scores(features, y, groups, linear)
+    return [(task, f"overlay-only AUC, {infants} infants", ".40-.60", score) for task, score in scores.items()]
+
+
 def every_second(frames: Frames) -> Frames:
     """Half of the frames: neighbours teach a network little and cost it the same."""
     columns = ("pictures", "overlays", "histograms", "positions", "groups", "frames")
@@ -148,6 +165,7 @@ def main() -> None:
           f"fluid {frames.labels['fluid'].mean():.3f}", flush=True)  # fmt: skip
     rows = [(task, *row) for task in TASKS for row in picture_free_probes(frames, task)]
     _show(rows)
+    _show(planned_overlay_probe(params))
     if arguments.epochs:
         render = partial(render_small, phantom=params.phantom, px=arguments.px)
         _show(train_and_test(every_second(frames), arguments.epochs, render))

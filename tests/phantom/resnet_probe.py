@@ -70,8 +70,10 @@ def _augment(batch: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
          np.stack([mirror * zoom * np.sin(turn), zoom * np.cos(turn), shift[:, 1]], axis=1)], axis=1,
     )  # fmt: skip
     grid = torch.nn.functional.affine_grid(torch.from_numpy(affine).float(), list(batch.shape), align_corners=False)
-    factor = torch.from_numpy(rng.uniform(0.7, 1.4, (count, 1, 1, 1)).astype(np.float32))
-    return torch.nn.functional.grid_sample((batch + 1) * factor, grid, align_corners=False) - 1
+    factor, gain = (torch.from_numpy(rng.uniform(low, high, (count, 1, 1, 1)).astype(np.float32))
+                    for low, high in ((0.8, 1.25), (-0.2, 0.2)))  # fmt: skip
+    moved = torch.nn.functional.grid_sample((batch + 1) * factor, grid, align_corners=False)
+    return torch.relu(moved + gain) - 1  # after log compression and the root a receiver's gain adds
 
 
 def predict(network: torch.nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stages.common.cohort import Clip
+from stages.common.clips.cohort import Clip
 from stages.common.errors import Problem
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import as_yaml, close, entry, listed, same

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from stages.common.cohort import Clip
-from stages.common.decode import Probe
+from stages.common.clips.cohort import Clip
+from stages.common.clips.decode import Probe
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import as_yaml
 from stages.common.sheets.reading import Reading

@@ -1,38 +1,22 @@
-"""Make one variant of every frame: the original, or one of the study's seven augmentations.
+"""The study's seven augmentations: what each draws, and the OpenCV call that applies the number drawn.
 
-    python -m stages.augment jpeg
-
-Reads   data/extract_frames/ (variant `original`) or data/augment/original.npy (all others), and frames.csv
-Writes  data/augment/<variant>.npy  (N, S, S, 3) uint8, BGR, row i is row i of frames.csv
-        data/augment/<variant>.csv  frame_id and the number drawn for it
-
-The seven are the study's OpenCV calls. One step draws the numbers, another applies them: replaying the table gives
-the identical pictures. A draw depends on (seed, variant, frame_id) alone, so neither the order of the frames, nor
-the number of workers, nor another variant changes it.
+A draw depends on (seed, variant, frame_id) alone, so neither the order of the frames, nor the number of workers, nor
+another variant changes it. Replaying a drawn number gives the identical picture.
 """
 
 import hashlib
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
-from stages.common.errors import PipelineError, run
-from stages.common.files import new_array
-from stages.common.params import Strict, one_entry, read_params
-from stages.common.progress import chunks, in_parallel
-from stages.common.tables import FRAME_COLUMNS, read_table, write_table
+from stages.common.params import Strict
 
 Pictures = NDArray[np.uint8]
-FRAMES = Path("data/extract_frames")
-OUT = Path("data/augment")
 
 
 class Range(Strict):
@@ -102,7 +86,7 @@ class Saturation(Strict):
     factor: Range
 
 
-def _no_draw(params: Original, rng: np.random.Generator) -> int:
+def _no_draw(_params: Original, _rng: np.random.Generator) -> int:
     return 0
 
 
@@ -126,7 +110,7 @@ def _draw_factor(params: Saturation, rng: np.random.Generator) -> float:
     return round(rng.uniform(params.factor.min, params.factor.max), 6)
 
 
-def _same(picture: Pictures, number: float) -> Pictures:
+def _same(picture: Pictures, _number: float) -> Pictures:
     return picture
 
 
@@ -146,7 +130,7 @@ def _shift_hue(picture: Pictures, number: float) -> Pictures:
 
 def _compress(picture: Pictures, number: float) -> Pictures:
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(number)])
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _saturate(picture: Pictures, number: float) -> Pictures:
@@ -191,52 +175,3 @@ def apply(variant: str, picture: Pictures, number: float) -> Pictures:
         number: what `draw` gave for this frame.
     """
     return VARIANTS[variant][2](picture, number)
-
-
-def _read_pictures(frames: pd.DataFrame, rows: range) -> Pictures:
-    paths = [FRAMES / clip / f"{index:05d}.png" for clip, index in frames.iloc[rows][["clip_id", "frame_index"]].values]
-    return np.stack([cv2.imread(str(path), cv2.IMREAD_COLOR) for path in paths])  # (n, S, S, 3)
-
-
-def _augment_rows(rows: range, originals: Pictures, variant: str, numbers: list[float]) -> Pictures:
-    return np.stack([apply(variant, originals[row], numbers[row]) for row in rows])
-
-
-def _check_rows(originals: Pictures, frames: pd.DataFrame) -> None:
-    if len(originals) != len(frames):
-        raise PipelineError(
-            f"data/augment/original.npy: expected {len(frames)} pictures, one a row of frames.csv, got {len(originals)}. "
-            "Run `dvc repro augment@original`."
-        )
-
-
-def params_of(variant: str) -> type[Strict]:
-    """Return the class of what `variant` reads: the seed and its own entry of section `augment`, nothing else's."""
-    section: Any = one_entry(variant, VARIANTS[variant][0])
-    return create_model("Params", __base__=Strict, seed=(int, ...), augment=(section, ...))
-
-
-def main() -> None:
-    """Write one variant of all frames and the numbers drawn for it."""
-    variant = sys.argv[1] if len(sys.argv) == 2 else ""
-    if variant not in VARIANTS:
-        raise PipelineError(f"stages.augment: expected one of {', '.join(VARIANTS)}, got {variant!r}.")
-    params: Any = read_params(params_of(variant))
-    frames = read_table(FRAMES / "frames.csv", FRAME_COLUMNS)
-    numbers = draw(variant, getattr(params.augment, variant), params.seed, frames["frame_id"].tolist())
-    if variant == "original":
-        side = cv2.imread(str(next(FRAMES.glob("C*/*.png")))).shape[0]  # extract_frames writes squares of one size
-        make = partial(_read_pictures, frames)
-    else:
-        originals = np.load(OUT / "original.npy", mmap_mode="r")
-        _check_rows(originals, frames)
-        side = originals.shape[1]
-        make = partial(_augment_rows, originals=originals, variant=variant, numbers=numbers)
-    with new_array(OUT / f"{variant}.npy", (len(frames), side, side, 3)) as array:
-        for rows, pictures in in_parallel(make, chunks(len(frames)), f"augment {variant}"):
-            array[rows.start : rows.stop] = pictures
-    write_table(OUT / f"{variant}.csv", pd.DataFrame({"frame_id": frames["frame_id"], "number": numbers}))
-
-
-if __name__ == "__main__":
-    run(main)

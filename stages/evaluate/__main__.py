@@ -22,21 +22,21 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from stages.common import plots
-from stages.common.answers import Answers, Rows, baseline_answers, model_answers, split_rows
-from stages.common.baselines import BASELINES
-from stages.common.comparison import Figures, figures_of, long_table, refuse_different_tests
-from stages.common.comparison_page import protocol_markdown, whole_page
-from stages.common.decision import Decision
 from stages.common.errors import Problem, raise_all, run
 from stages.common.files import replacing, write_json, write_text
 from stages.common.params import Strict, read_params
-from stages.common.predictions import Training, read_all, refuse_missing, refuse_mix, remove_undeclared
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared, read_split
-from stages.common.rule import Rule, judge, selection
 from stages.common.tables import write_table
-from stages.common.thresholds import Threshold
 from stages.common.truth import read_labels
+from stages.evaluate import plots
+from stages.evaluate.answers import Answers, Rows, baseline_answers, model_answers, split_rows
+from stages.evaluate.baselines import BASELINES
+from stages.evaluate.comparison import Figures, figures_of, long_table, refuse_different_tests
+from stages.evaluate.decision import Decision
+from stages.evaluate.page import protocol_markdown, whole_page
+from stages.evaluate.predictions import Training, read_all, refuse_missing, refuse_mix, remove_undeclared
+from stages.evaluate.rule import Rule, judge, selection
+from stages.evaluate.thresholds import Threshold
 
 PREDICTIONS = Path("data/predictions")
 CURVES = Path("data/curves")

@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from stages.common.dicom_header import MALFORMED, DamagedError, frame_rate_hz, read_header
+from stages.common.clips.dicom_header import MALFORMED, DamagedError, frame_rate_hz, read_header
 
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 PLUGINS: dict[UID, str] = dict.fromkeys(NATIVE, "") | {

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.common.decode import Header
+from stages.common.clips.decode import Header
 
 Box = tuple[int, int, int, int]  # x, y, width, height in px
 Picture = NDArray[np.uint8]

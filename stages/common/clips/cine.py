@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.canvas import Box, Picture, Placement, View, choose_crop, choose_view, draw, place
-from stages.common.decode import ClipError, Header, frames, read_header, timed_frames
+from stages.common.clips.canvas import Box, Picture, Placement, View, choose_crop, choose_view, draw, place
+from stages.common.clips.decode import ClipError, Header, frames, read_header, timed_frames
+from stages.common.clips.sector import Sample, SectorParams, find_sector
 from stages.common.errors import Problem
 from stages.common.params import Strict
-from stages.common.sector import Sample, SectorParams, find_sector
 
 MEBIBYTE = 1 << 20
 COLOURED_FROM = 16  # grey levels between channels: less is the rounding of a grey picture stored in colour

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stages.common.errors import PipelineError
 from stages.common.tables import FRAME_COLUMNS, LABEL_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
-from stages.common.training import Pictures
+from stages.train.loop import Pictures
 
 DATA = Path("data")
 Rows = NDArray[np.int64]
@@ -39,7 +39,8 @@ def read_sides(protocol: str, fold: int, frames: pd.DataFrame) -> dict[str, Rows
     empty = [side for side in SIDES if not len(rows[side])]
     if empty:
         raise PipelineError(
-            f"{path}: fold {fold}: expected frames on every side, got none for {', '.join(empty)}. Run `dvc repro split`."
+            f"{path}: fold {fold}: expected frames on every side, got none for {', '.join(empty)}. "
+            "Run `dvc repro split`."
         )
     return rows
 

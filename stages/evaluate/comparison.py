@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.answers import Answers, Rows
-from stages.common.decision import Decision, decide, decision_confusion, decision_figures
 from stages.common.errors import PipelineError
 from stages.common.protocols import LEAVE_ONE_OUT
-from stages.common.scores import (
+from stages.evaluate.answers import Answers, Rows
+from stages.evaluate.decision import Decision, decide, decision_confusion, decision_figures
+from stages.evaluate.scores import (
     FN,
     FP,
     TN,

@@ -20,11 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.allocation import stratified_sides
 from stages.common.errors import PipelineError, run
 from stages.common.files import replacing, write_json
 from stages.common.params import Strict, read_params
-from stages.common.patient_search import (
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, FoldKey, Nothing, Protocol
+from stages.common.tables import SIDES, SPLIT_COLUMNS, write_table
+from stages.common.truth import read_labels
+from stages.split.allocation import stratified_sides
+from stages.split.patient_search import (
     Deviation,
     Rng,
     Search,
@@ -33,10 +36,7 @@ from stages.common.patient_search import (
     deviation_of,
     patient_counts,
 )
-from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, FoldKey, Nothing, Protocol
-from stages.common.split_proof import describe, prove, refuse_leaks
-from stages.common.tables import SIDES, SPLIT_COLUMNS, write_table
-from stages.common.truth import read_labels
+from stages.split.proof import describe, prove, refuse_leaks
 
 LABELS = Path("data/label_merge/labels.csv")
 OUT = Path("data/split")

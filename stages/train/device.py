@@ -19,7 +19,8 @@ def device_of(wanted: str) -> torch.device:
     found = [name for name, here in there.items() if here]
     if wanted not in found:
         raise PipelineError(
-            f"params.yaml: train.device: expected one of {', '.join(found)} on this machine, got {wanted}. Set train.device."
+            f"params.yaml: train.device: expected one of {', '.join(found)} on this machine, got {wanted}. "
+            "Set train.device."
         )
     for unused in [name for name in found if name != "cpu" and wanted == "cpu"]:
         print(f"a GPU is here and unused: `dvc exp run -S train.device={unused} evaluate` uses it", file=sys.stderr)

@@ -15,8 +15,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from stages.common import dicom, dicom_header
-from stages.common.dicom_header import DamagedError
+from stages.common.clips import dicom, dicom_header
+from stages.common.clips.dicom_header import DamagedError
 from stages.common.errors import PipelineError, Problem
 
 MAX_PIXELS = 8192 * 8192  # beyond any scanner; a header that claims more would only fill the memory

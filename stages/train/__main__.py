@@ -28,8 +28,6 @@ from pydantic import Field, create_model, field_validator
 from torch import Tensor, nn
 
 from stages.common.bundle import Bundle, write_bundle
-from stages.common.dataset import DATA, gather, read_frames, read_sides, read_truth
-from stages.common.device import device_of, set_deterministic
 from stages.common.errors import PipelineError, run
 from stages.common.files import write_json
 from stages.common.labels import Label
@@ -37,8 +35,10 @@ from stages.common.models import build, head_name, load_weights
 from stages.common.params import Strict, one_entry, read_params
 from stages.common.preprocessing import Preprocess
 from stages.common.tables import write_table
-from stages.common.training import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
 from stages.common.variants import VARIANT_NAMES
+from stages.train.dataset import DATA, gather, read_frames, read_sides, read_truth
+from stages.train.device import device_of, set_deterministic
+from stages.train.loop import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
 
 
 class Train(Strict):

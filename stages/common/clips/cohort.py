@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from stages.common import cohort_cells as cells
-from stages.common.cohort_cells import CONTAINERS, DEEPEST_CM, Crop, composed
+from stages.common.clips import cohort_cells as cells
+from stages.common.clips.cohort_cells import CONTAINERS, DEEPEST_CM, Crop, composed
 from stages.common.errors import PipelineError, Problem, raise_all
 
 MASKS = "masks/"  # true structures as label videos, where a cohort brings them: no clips

@@ -1,0 +1,96 @@
+"""Make one variant of every frame: the original, or one of the study's seven augmentations.
+
+    python -m stages.augment jpeg
+
+Reads   data/extract_frames/ (variant `original`) or data/augment/original.npy (all others), and frames.csv
+Writes  data/augment/<variant>.npy  (N, S, S, 3) uint8, BGR, row i is row i of frames.csv
+        data/augment/<variant>.csv  frame_id and the number drawn for it
+
+One step draws the numbers, another applies them: replaying the table gives the identical pictures.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from pydantic import create_model
+
+from stages.augment.methods import VARIANTS, Pictures, apply, draw
+from stages.common.errors import PipelineError, run
+from stages.common.files import new_array
+from stages.common.params import Strict, one_entry, read_params
+from stages.common.progress import chunks, in_parallel
+from stages.common.tables import FRAME_COLUMNS, read_table, write_table
+
+FRAMES = Path("data/extract_frames")
+OUT = Path("data/augment")
+
+
+def read_picture(clip_id: str, frame_index: int) -> Pictures:
+    """Return one extracted frame as (S, S, 3) uint8, BGR.
+
+    Raises:
+        PipelineError: the file is absent or no picture.
+    """
+    path = FRAMES / clip_id / f"{frame_index:05d}.png"
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise PipelineError(f"{path}: expected a picture, got none. Run `dvc repro extract_frames`.")
+    return picture
+
+
+def _read_rows(rows: range, places: list[tuple[str, int]]) -> Pictures:
+    return np.stack([read_picture(*places[row]) for row in rows])  # (n, S, S, 3)
+
+
+def _augment_rows(rows: range, originals: Pictures, variant: str, numbers: list[float]) -> Pictures:
+    return np.stack([apply(variant, originals[row], numbers[row]) for row in rows])
+
+
+def read_originals(count: int) -> Pictures:
+    """Return data/augment/original.npy without loading it.
+
+    Raises:
+        PipelineError: it does not hold one picture a row of frames.csv.
+    """
+    originals = np.load(OUT / "original.npy", mmap_mode="r")
+    if len(originals) != count:
+        raise PipelineError(
+            f"{OUT}/original.npy: expected {count} pictures, one a row of frames.csv, got {len(originals)}. "
+            "Run `dvc repro augment@original`."
+        )
+    return originals
+
+
+def params_of(variant: str) -> type[Strict]:
+    """Return the class of what `variant` reads: the seed and its own entry of section `augment`, nothing else's."""
+    section: Any = one_entry(variant, VARIANTS[variant][0])
+    return create_model("Params", __base__=Strict, seed=(int, ...), augment=(section, ...))
+
+
+def main() -> None:
+    """Write one variant of all frames and the numbers drawn for it."""
+    variant = sys.argv[1] if len(sys.argv) == 2 else ""
+    if variant not in VARIANTS:
+        raise PipelineError(f"stages.augment: expected one of {', '.join(VARIANTS)}, got {variant!r}.")
+    params: Any = read_params(params_of(variant))
+    frames = read_table(FRAMES / "frames.csv", FRAME_COLUMNS)
+    numbers = draw(variant, getattr(params.augment, variant), params.seed, frames["frame_id"].tolist())
+    if variant == "original":
+        places = list(zip(frames["clip_id"], frames["frame_index"], strict=True))
+        make, side = partial(_read_rows, places=places), len(read_picture(*places[0]))
+    else:
+        originals = read_originals(len(frames))
+        make, side = partial(_augment_rows, originals=originals, variant=variant, numbers=numbers), originals.shape[1]
+    with new_array(OUT / f"{variant}.npy", (len(frames), side, side, 3)) as array:
+        for rows, pictures in in_parallel(make, chunks(len(frames)), f"augment {variant}"):
+            array[rows.start : rows.stop] = pictures
+    write_table(OUT / f"{variant}.csv", pd.DataFrame({"frame_id": frames["frame_id"], "number": numbers}))
+
+
+if __name__ == "__main__":
+    run(main)
