@@ -52,7 +52,7 @@ def isolate(stage: PipelineStage, finished: Path, folder: Path) -> None:
     for dep in stage.deps:
         if not isinstance(dep, ParamsDependency):
             copy_in(Path(dep.fs_path), folder / Path(dep.fs_path).relative_to(finished))
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML()  # keeps the order of keys, which is the order of labels and models
     params = declared_params(stage, yaml.load((finished / "params.yaml").read_text(encoding="utf-8")))
     with (folder / "params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
