@@ -70,7 +70,9 @@ def test_pictures_are_there() -> None:
 
 
 def test_links_inside_the_page_lead_somewhere() -> None:
-    anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.M)}
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.M)
+    }
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
 
 
@@ -86,4 +88,6 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
     for name in listed.splitlines():
         path = Path(ROOT / name)
         if path.is_file() and path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".json", ""}:
-            assert not pattern.search(path.read_text(encoding="utf-8", errors="ignore").replace(pattern.pattern, "")), name
+            assert not pattern.search(path.read_text(encoding="utf-8", errors="ignore").replace(pattern.pattern, "")), (
+                name
+            )

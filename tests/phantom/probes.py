@@ -6,6 +6,7 @@ Usable frames only, for cord and for fluid. Prints one line a probe with its bou
 frame's number and the nearest neighbour know; what a ResNet18 from random weights learns; whether its 'cord' follows
 the cord (the same frames rendered again without it) and ignores the gain.
 """
+
 from __future__ import annotations
 
 import argparse

@@ -6,6 +6,7 @@ FOLDER_OF_PNGS holds frames or screenshots of frames on white; of several panels
 frame are brought to 224 px, since that is what the models see. Lengths are per mille of the frame's height. Not a
 pytest test: no reference frames travel with this project.
 """
+
 from __future__ import annotations
 
 import argparse

@@ -1,4 +1,5 @@
 """The cohort on disk: one form, the same bytes again, truth that fits the labels."""
+
 from __future__ import annotations
 
 import hashlib

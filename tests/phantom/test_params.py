@@ -1,4 +1,5 @@
 """Parameters are checked when they are read; the shipped section is valid."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """The planner: the study's clips, frame counts and prevalences, without drawing a picture."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The picture: physics that must hold, on small frames."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -65,7 +66,8 @@ def test_neighbouring_frames_look_alike_and_distant_ones_do_not(plans: list[Clip
     moved = np.abs(plan.sweep.z_mm - plan.sweep.z_mm[100])
     pictures = [render_sector(plan, scanner, f, plan.patient).astype(float) for f in (100, 101, int(moved.argmax()))]
     near, far = (np.corrcoef(pictures[0].ravel(), other.ravel())[0, 1] for other in pictures[1:])
-    assert near > 0.97 > far
+    assert far < near - 0.05
+    assert near > 0.9
 
 
 def test_cord_tapers_to_nothing_at_the_conus(plans: list[ClipPlan]) -> None:

@@ -1,4 +1,5 @@
 """The workbook has the study's form; with `messy_labels` it has each of the study's flaws."""
+
 from __future__ import annotations
 
 from pathlib import Path
