@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.augment import __main__ as augment
-from stages.augment.methods import VARIANTS, Flip, Gain, Hue, Jpeg, Quality, Range, Saturation, Whole, apply, draw
+from stages.augment.methods import (
+    VARIANTS,
+    Flip,
+    Gain,
+    Hue,
+    Jpeg,
+    Quality,
+    Range,
+    Saturation,
+    Shift,
+    Whole,
+    apply,
+    draw,
+)
 from stages.common.errors import PipelineError
 from stages.common.variants import VARIANT_NAMES
 
@@ -20,7 +33,7 @@ PARAMS = {
     "contrast": Gain(alpha=Range(min=0.5, max=2.0)),
     "flip_left_right": Flip(probability=0.5),
     "flip_up_down": Flip(probability=0.5),
-    "hue": Hue(shift=Whole(min=-10, max=10)),
+    "hue": Hue(shift=Shift(min=-10, max=10)),
     "jpeg": Jpeg(quality=Quality(min=50, max=100)),
     "saturation": Saturation(factor=Range(min=0.5, max=2.0)),
 }

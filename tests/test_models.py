@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from stages.common.bundle import Bundle, read_bundle, write_bundle
 from stages.common.errors import PipelineError
-from stages.common.models import _modern_names, build, load_weights
+from stages.common.models import _modern_names, build, load_weights, refuse_small_pictures
 from stages.common.vision import torchvision
 from tests.test_preprocess import params as preprocess_params
 
@@ -39,6 +39,23 @@ def test_a_backbone_file_fills_the_backbone_and_says_what_is_random(tmp_path: Pa
     assert "120 of 122 tensors" in note
     assert "random: fc" in note
     assert "not used: fc.bias, fc.weight" in note
+
+
+def test_the_head_is_new_even_when_the_file_has_one_that_fits(tmp_path: Path) -> None:
+    donor = build("resnet18", 3)
+    path = tmp_path / "whole.safetensors"
+    save_file(donor.state_dict(), path)
+    network = build("resnet18", 3)
+    note = load_weights(network, "resnet18", str(path), sha256(path))
+    assert not torch.equal(network.fc.weight, donor.fc.weight)
+    assert torch.equal(network.conv1.weight, donor.conv1.weight)
+    assert "random: fc;" in note
+
+
+@pytest.mark.parametrize(("name", "size"), [("alexnet", 32), ("densenet121", 16)])
+def test_pictures_too_small_for_a_network_are_one_message(name: str, size: int) -> None:
+    with pytest.raises(PipelineError, match=f"size: expected pictures large enough for {name}, got {size} px"):
+        refuse_small_pictures(build(name, 3), name, size)
 
 
 def test_half_precision_weights_become_single(tmp_path: Path) -> None:

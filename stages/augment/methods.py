@@ -35,14 +35,21 @@ class Range(Strict):
 class Whole(Strict):
     """Uniform draw of a whole number from min to max, both included."""
 
-    min: int = Field(ge=-180, le=180)
-    max: int = Field(ge=-180, le=180)
+    min: int
+    max: int
 
     @model_validator(mode="after")
     def _ordered(self) -> "Whole":
         if self.min > self.max:
             raise ValueError(f"min not above max ({self.max})")
         return self
+
+
+class Shift(Whole):
+    """Whole steps on OpenCV's circle of 180 hues."""
+
+    min: int = Field(ge=-179, le=179)
+    max: int = Field(ge=-179, le=179)
 
 
 class Quality(Whole):
@@ -71,7 +78,7 @@ class Flip(Strict):
 class Hue(Strict):
     """Added to OpenCV's hue (0 to 179, so 10 is 20 degrees), modulo 180."""
 
-    shift: Whole
+    shift: Shift
 
 
 class Jpeg(Strict):

@@ -43,11 +43,27 @@ def head_name(network: nn.Module) -> str:
     return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
 
 
+def refuse_small_pictures(network: nn.Module, architecture: str, size: int) -> None:
+    """Try one blank picture: deep networks halve it until nothing is left.
+
+    Raises:
+        PipelineError: pictures of `size` px are too small for the network.
+    """
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, ValueError) as error:
+        raise PipelineError(
+            f"params.yaml: size: expected pictures large enough for {architecture}, got {size} px ({error}). "
+            "Set size to 64 or more, or drop the architecture."
+        ) from error
+
+
 def load_weights(network: nn.Module, architecture: str, weights: str, sha256: str | None) -> str:
     """Fill `network` from `weights` and return one line that says what was and was not covered.
 
     Args:
-        network: built by `build`; its head keeps its random weights unless the file has one of the same shape.
+        network: built by `build`; its head keeps its random weights: a file's outputs may mean other labels.
         architecture: torchvision's name, for `imagenet`.
         weights: `random`, `imagenet`, or a .safetensors / .pth file (a whole network or only a backbone).
         sha256: expected hash of the file; mandatory with a file, so that other content is another experiment.
@@ -58,18 +74,18 @@ def load_weights(network: nn.Module, architecture: str, weights: str, sha256: st
     if weights == RANDOM:
         return f"{architecture}: random weights"
     state = _imagenet(architecture) if weights == IMAGENET else _read_state(Path(weights), sha256)
-    own = network.state_dict()
-    fitting = {name: value.to(own[name].dtype) for name, value in state.items() if _fits(name, value, own)}
+    own, head = network.state_dict(), head_name(network) + "."
+    fitting = {
+        name: value.to(own[name].dtype)
+        for name, value in state.items()
+        if name in own and own[name].shape == value.shape and not name.startswith(head)
+    }
     if not any(name.endswith("weight") for name in fitting):
         raise PipelineError(
             f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits."
         )
     network.load_state_dict({**own, **fitting})
     return _coverage(architecture, weights, own, fitting, state)
-
-
-def _fits(name: str, value: Tensor, own: State) -> bool:
-    return name in own and own[name].shape == value.shape
 
 
 def _coverage(architecture: str, weights: str, own: State, fitting: State, state: State) -> str:

@@ -43,9 +43,6 @@ CURVES = Path("data/curves")
 LABELS = Path("data/label_merge/labels.csv")
 SPLIT = Path("data/split")
 OUT = Path("metrics")
-PHANTOM = (
-    "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"
-)
 
 
 class Evaluate(Strict):

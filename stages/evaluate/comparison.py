@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stages.common.errors import PipelineError
 from stages.common.protocols import LEAVE_ONE_OUT
-from stages.evaluate.answers import Answers, Rows
+from stages.evaluate.answers import Answers, Rows, collapsed_labels
 from stages.evaluate.decision import Decision, decide, decision_confusion, decision_figures
 from stages.evaluate.scores import (
     FN,
@@ -47,6 +47,7 @@ def figures_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: De
         decision: what GO and stop mean.
         protocol: with folds, scores of different networks are never pooled, so areas are means over patients.
     """
+    collapsed = None if answers.scores is None else len(collapsed_labels(rows, answers, labels))
     test = rows.on("test")
     rows, answers = rows[test], answers[test]
     counts = confusion(rows.truth, answers.said)
@@ -57,6 +58,7 @@ def figures_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: De
     for label, of_label in zip(labels, counts, strict=True):
         found |= {f"FP {label}": int(of_label[FP]), f"FN {label}": int(of_label[FN])}
     found["Misclassified images"] = misclassified(rows.truth, answers.said)
+    found["Collapsed labels"] = collapsed  # on validation rows; a baseline is constant by design
     found |= decision_figures(decisions_of(rows, answers, labels, decision))
     found["macro F1"] = macro_f1(rows.truth, answers.said)
     areas = _areas(rows, answers, labels, protocol)

@@ -100,7 +100,8 @@ def _notes(protocol: str, test: Rows, table: Mapping[str, Figures], labels: Sequ
     if protocol == LEAVE_ONE_OUT:
         notes.append(
             "Answers are pooled over folds, scores never: ROC AUC and average precision are means over test patients "
-            "with both classes."
+            "with both classes. The choice reads each fold's validation rows; an infant that validates in one fold is "
+            "tested in another."
         )
     return notes
 

@@ -1,7 +1,7 @@
 """Read the predictions tables of all declared models: every mistake in all of them at once.
 
 The table is the whole contract: a model joins the comparison by writing one, whatever it is made of. Beside it stands
-`<model>.json`, whose `params` say what the model was trained with.
+`<model>.json`, whose `params` say what the model was trained with: parameters, and digests of the pictures and tables.
 """
 
 import json
@@ -15,6 +15,7 @@ import pandas as pd
 from stages.common.errors import PipelineError, Problem, raise_all
 
 SEVERAL = 3  # examples that a message shows
+OF_PROTOCOL = "split."  # params.split.<protocol>: the digest of that protocol's table
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ def refuse_mix(sidecars: Mapping[Training, Path]) -> None:
     for key in sorted({key for params in trained.values() for key in params}):
         values: dict[str, list[str]] = {}
         for training, params in trained.items():
+            if key.startswith(OF_PROTOCOL) and not key.endswith(f".{training.protocol}"):
+                continue  # another protocol's table is no business of this one
             values.setdefault(json.dumps(params.get(key), sort_keys=True), []).append(str(training))
         if len(values) > 1:
             differences += [f"  - {key} = {value}: {', '.join(models)}" for value, models in values.items()]

@@ -125,8 +125,8 @@ def literal_winner(judgements: Mapping[str, Judgement]) -> str:
     return min(judgements, key=lambda model: judgements[model].literal)
 
 
-def _error(rate: str) -> str:
-    return rate.removesuffix("_rate").replace("_", " ")
+def _errors(rate: str) -> str:
+    return rate.removesuffix("_rate").replace("_", " ") + "s"
 
 
 def selection(models: Mapping[str, Judgement], baselines: Mapping[str, Judgement], rule: Rule) -> dict[str, Any]:
@@ -139,10 +139,7 @@ def selection(models: Mapping[str, Judgement], baselines: Mapping[str, Judgement
         "reason": why,
         "winner_beats_label_copy": None if loss is None or copied is None else loss < copied,
         "literal_rule": {
-            "says": "fewest "
-            + " + ".join(
-                f"{name.removesuffix('_rate').replace('_', ' ')}s of {label}" for label, name in rule.minimise.items()
-            ),
+            "says": "fewest " + " + ".join(f"{_errors(rate)} of {label}" for label, rate in rule.minimise.items()),
             "winner": literal_winner(models),
         },
         "models": {model: judged.as_json() for model, judged in models.items()},

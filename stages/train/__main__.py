@@ -16,83 +16,30 @@ at lr 0.01 with Adam a plain fine-tune of AlexNet or VGG16 collapses into consta
 
 import argparse
 import copy
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
 from dvclive import Live
-from pydantic import Field, create_model, field_validator
 from torch import Tensor, nn
 
 from stages.common.bundle import Bundle, write_bundle
 from stages.common.errors import PipelineError, run
 from stages.common.files import write_json
-from stages.common.labels import Label
-from stages.common.models import build, head_name, load_weights
-from stages.common.params import Strict, one_entry, read_params
-from stages.common.preprocessing import Preprocess
+from stages.common.models import build, head_name, load_weights, refuse_small_pictures
+from stages.common.params import read_params
 from stages.common.tables import write_table
 from stages.common.variants import VARIANT_NAMES
-from stages.train.dataset import DATA, gather, read_frames, read_sides, read_truth
+from stages.train.dataset import DATA, digests, gather, read_frames, read_sides, read_truth
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
+from stages.train.params import Architecture, Shared, Train, params_of, recipe_of
 
-
-class Train(Strict):
-    """Section `train`: what all networks share."""
-
-    weights: str  # random, imagenet, or a file
-    weights_sha256: str | None  # of the file; null for random and imagenet
-    batch_size: int = Field(ge=2, le=4096)
-    warmup: float = Field(ge=0, le=1)  # share of all steps over which the rates rise
-    clip_norm: float = Field(gt=0)
-    mean: float  # of grey values scaled to 0..1
-    std: float = Field(gt=0)
-    device: Literal["cpu", "cuda", "mps"]
-    threads: int = Field(ge=1, le=256)  # CPU threads; another number gives other bytes
-    variants: dict[str, bool]  # which of the eight the training side holds
-
-    @field_validator("variants")
-    @classmethod
-    def _known(cls, value: dict[str, bool]) -> dict[str, bool]:
-        unknown = sorted(set(value) - set(VARIANT_NAMES))
-        if unknown or not any(value.values()):
-            raise ValueError(
-                f"at least one true among {', '.join(VARIANT_NAMES)}; unknown: {', '.join(unknown) or 'none'}"
-            )
-        return value
-
-
-class Architecture(Strict):
-    """An entry of `architectures`."""
-
-    backbone_scale: float = Field(ge=0, le=10)  # rate of the backbone as a multiple of lr
-
-
-class Shared(Strict):
-    """What every network reads of params.yaml."""
-
-    seed: int = Field(ge=0)
-    lr: float = Field(gt=0, le=10)
-    epochs: int = Field(ge=1)
-    labels: dict[str, Label]
-    preprocess: Preprocess
-    train: Train
-
-
-def params_of(architecture: str) -> type[Shared]:
-    """Return the class of what this run reads: the shared keys and its own entry of `architectures`, no other's."""
-    section: Any = one_entry(architecture, Architecture)
-    return create_model("Params", __base__=Shared, architectures=(section, ...))
-
-
-def recipe_of(params: Any, architecture: Architecture) -> Recipe:
-    """Return the recipe that params.yaml describes."""
-    shared = {key: getattr(params.train, key) for key in ("batch_size", "warmup", "clip_norm", "mean", "std")}
-    return Recipe(params.lr, architecture.backbone_scale, params.epochs, seed=params.seed, **shared)
+COIN_LOSS = math.log(2)  # binary cross-entropy of always saying one half
 
 
 def fit(network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, curves: Path) -> list[Epoch]:
@@ -130,29 +77,33 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _new_network(name: str, classes: int, params: Train, device: torch.device) -> nn.Module:
+def _new_network(name: str, classes: int, size: int, params: Train, device: torch.device) -> nn.Module:
     network = build(name, classes)
+    refuse_small_pictures(network, name, size)
     print(load_weights(network, name, params.weights, params.weights_sha256), file=sys.stderr)
     if device.type == "cuda":  # tensor cores want the channels last
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 
 
-def _report(params: Shared, architecture: Architecture, history: list[Epoch], constant: list[str]) -> dict[str, Any]:
+def _report(params: Shared, architecture: Architecture, seen: dict[str, Any], history: list[Epoch]) -> dict[str, Any]:
     """Return what stands beside the predictions; evaluate refuses models trained with different `params`."""
     shared = params.model_dump(include={"seed", "lr", "epochs", "labels", "preprocess", "train"})
     return {
-        "params": {**shared, "architecture": architecture.model_dump()},
-        "constant_labels": constant,
-        "collapsed": len(constant) == len(params.labels),
+        "params": {**shared, **seen, "architecture": architecture.model_dump()},
         "chosen_epoch": min(history, key=lambda line: line.validation_loss).epoch,
     }
 
 
-def _warn_of_collapse(name: str, constant: list[str], labels: list[str]) -> None:
+def _warn(name: str, constant: list[str], history: list[Epoch]) -> None:
     if constant:
-        word = "COLLAPSED" if len(constant) == len(labels) else "warning"
-        print(f"{word}: {name} gives one constant answer on validation for {', '.join(constant)}", file=sys.stderr)
+        print(f"COLLAPSED: {name} gives one constant answer on validation for {', '.join(constant)}", file=sys.stderr)
+    best = min(line.validation_loss for line in history)
+    if best > COIN_LOSS:
+        print(
+            f"warning: {name}: validation loss {best:.3g}, worse than a coin's {COIN_LOSS:.3f}: lower lr",
+            file=sys.stderr,
+        )
 
 
 def _describe(name: str, size: int, params: Shared) -> Bundle:
@@ -179,17 +130,18 @@ def main() -> None:
     train = gather(rows["train"], truth, variants, device)
     held = {side: gather(rows[side], truth, ["original"], device) for side in ("validation", "test")}
 
-    network = _new_network(asked.architecture, len(labels), params.train, device)
+    seen = {"size": train.grey.shape[-1], **digests(asked.protocol, variants)}
+    network = _new_network(asked.architecture, len(labels), seen["size"], params.train, device)
     place = Path(asked.protocol, str(asked.fold), str(params.seed), asked.architecture)
     history = fit(network, train, held["validation"], recipe, DATA / "curves" / place)
     logits = {side: predict(network, pictures.grey, recipe) for side, pictures in held.items()}
     constant = [labels[column] for column in constant_labels(logits["validation"], held["validation"].truth)]
-    _warn_of_collapse(asked.architecture, constant, labels)
+    _warn(asked.architecture, constant, history)
 
     write_table(DATA / "curves" / place / "history.csv", pd.DataFrame([asdict(line) for line in history]))
     said = [predictions(frames["frame_id"].iloc[rows[side]], side, logits[side], labels) for side in held]
     write_table(DATA / "predictions" / place.with_suffix(".csv"), pd.concat(said).sort_values("frame_id"))
-    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, history, constant))
+    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, seen, history))
     if not asked.predictions_only:
         description = _describe(asked.architecture, train.grey.shape[-1], params)
         write_bundle(DATA / "train" / place.with_suffix(".safetensors"), network, description)

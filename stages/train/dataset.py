@@ -1,6 +1,8 @@
 """From the tables and arrays on disk to the pictures and truths of each side of a split."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +45,27 @@ def read_sides(protocol: str, fold: int, frames: pd.DataFrame) -> dict[str, Rows
             "Run `dvc repro split`."
         )
     return rows
+
+
+def digests(protocol: str, variants: list[str]) -> dict[str, Any]:
+    """Return what the training saw, so that evaluate can refuse a table of models trained on different data.
+
+    `size`, `augment` and `extract_frames` shape the arrays long before training: their traces are the arrays.
+    """
+    pictures = [DATA / f"preprocess/{name}.npy" for name in variants]
+    return {
+        "pictures": _digest([DATA / "extract_frames/frames.csv", *pictures]),
+        "truth": _digest([DATA / "label_merge/labels.csv"]),
+        "split": {protocol: _digest([DATA / f"split/{protocol}.csv"])},
+    }
+
+
+def _digest(paths: list[Path]) -> str:
+    whole = hashlib.blake2b(digest_size=8)
+    for path in paths:
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "blake2b").digest())
+    return whole.hexdigest()
 
 
 def gather(rows: Rows, truth: NDArray[np.float32], variants: list[str], device: torch.device) -> Pictures:

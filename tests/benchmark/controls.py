@@ -50,10 +50,10 @@ def compare(folder: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "stages.train", "frame", "0", name, "--predictions-only"]
         subprocess.run(command, cwd=twin, env=environment(twin), check=True, capture_output=True)
         history = pd.read_csv(folder / f"data/curves/frame/0/{params['seed']}/{name}/history.csv")
-        report = json.loads((folder / place / f"{name}.json").read_text(encoding="utf-8"))
+        figures = json.loads((folder / f"metrics/models/frame/{name}.json").read_text(encoding="utf-8"))
         found[name] = {
             "train_loss": history["train_loss"].round(4).tolist(),
-            "constant_labels": report["constant_labels"],
+            "collapsed_labels": figures["Collapsed labels"],
             "auc": round(mean_auc(folder / place / f"{name}.csv", truth, labels), 3),
             "auc_of_control": round(mean_auc(twin / place / f"{name}.csv", truth, labels), 3),
         }

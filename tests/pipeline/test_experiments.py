@@ -69,6 +69,15 @@ def test_an_experiment_that_leaves_out_models_is_refused_by_evaluate(clone: Path
     assert "Traceback" not in said
 
 
+def test_models_trained_on_other_pictures_are_refused_by_evaluate(clone: Path) -> None:
+    dvc(clone, "exp", "run", "-q", "-S", "size=72", "train@frame-resnet18")
+    done = dvc(clone, "repro", "-s", "evaluate", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "size = 72: frame/0/resnet18" in said
+    assert "pictures = " in said
+
+
 def test_a_cohort_of_ones_own_is_added_pushed_cloned_and_pulled(clone: Path, tmp_path: Path) -> None:
     cohorts = clone / "data/cohorts"
     (cohorts / "phantom").rename(cohorts / "mine")

@@ -1,0 +1,65 @@
+"""What training reads of params.yaml, and the recipe it makes of it."""
+
+from typing import Any, Literal
+
+from pydantic import Field, create_model, field_validator
+
+from stages.common.labels import Label
+from stages.common.params import Strict, one_entry
+from stages.common.preprocessing import Preprocess
+from stages.common.variants import VARIANT_NAMES
+from stages.train.loop import Recipe
+
+
+class Train(Strict):
+    """Section `train`: what all networks share."""
+
+    weights: str  # random, imagenet, or a file
+    weights_sha256: str | None  # of the file; null for random and imagenet
+    batch_size: int = Field(ge=2, le=4096)
+    warmup: float = Field(ge=0, le=1)  # share of all steps over which the rates rise
+    clip_norm: float = Field(gt=0)
+    mean: float  # of grey values scaled to 0..1
+    std: float = Field(gt=0)
+    device: Literal["cpu", "cuda", "mps"]
+    threads: int = Field(ge=1, le=256)  # CPU threads; another number gives other bytes
+    variants: dict[str, bool]  # which of the eight the training side holds
+
+    @field_validator("variants")
+    @classmethod
+    def _known(cls, value: dict[str, bool]) -> dict[str, bool]:
+        unknown = sorted(set(value) - set(VARIANT_NAMES))
+        if unknown or not any(value.values()):
+            raise ValueError(
+                f"at least one true among {', '.join(VARIANT_NAMES)}; unknown: {', '.join(unknown) or 'none'}"
+            )
+        return value
+
+
+class Architecture(Strict):
+    """An entry of `architectures`."""
+
+    backbone_scale: float = Field(ge=0, le=10)  # rate of the backbone as a multiple of lr
+
+
+class Shared(Strict):
+    """What every network reads of params.yaml."""
+
+    seed: int = Field(ge=0)
+    lr: float = Field(gt=0, le=10)
+    epochs: int = Field(ge=1)
+    labels: dict[str, Label]
+    preprocess: Preprocess
+    train: Train
+
+
+def params_of(architecture: str) -> type[Shared]:
+    """Return the class of what this run reads: the shared keys and its own entry of `architectures`, no other's."""
+    section: Any = one_entry(architecture, Architecture)
+    return create_model("Params", __base__=Shared, architectures=(section, ...))
+
+
+def recipe_of(params: Any, architecture: Architecture) -> Recipe:
+    """Return the recipe that params.yaml describes."""
+    shared = {key: getattr(params.train, key) for key in ("batch_size", "warmup", "clip_norm", "mean", "std")}
+    return Recipe(params.lr, architecture.backbone_scale, params.epochs, seed=params.seed, **shared)
