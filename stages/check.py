@@ -2,28 +2,51 @@
 
     python -m stages.check data/cohorts/mine
 
-Reads   the cohort's folder, and `labels` and `label_merge` of params.yaml
+Reads   the cohort's folder, and of params.yaml what decides whether the stages take it (`Params`)
 Prints  a table of clips, patients and labels, every problem, and lines to paste into params.yaml
 
-Exit status 1 when something would stop the pipeline. Writes nothing; no stage depends on it. Every decoded frame wants
-a label here, also those that `extract_frames` would leave out.
+Exit status 1 when something would stop the pipeline. Writes nothing; no stage depends on it. Clips are surveyed and
+sheets read by the functions of `extract_frames` and `label_merge`, under the same parameters.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from stages.common.clips.cohort import Clip, read_clips
-from stages.common.clips.decode import ClipError, Probe, probe
+from stages.common.clips.cine import CineParams, CutParams, kept_indices, survey
+from stages.common.clips.cohort import TABLE, Clip, Listing, check_clips, of_clip
+from stages.common.clips.decode import ClipError
+from stages.common.clips.folder import folder_name
 from stages.common.errors import PipelineError, Problem, raise_all, run
+from stages.common.labels import unknown_labels
 from stages.common.params import read_params
 from stages.common.progress import in_parallel
-from stages.common.sheets.overview import clip_table, label_lines, patient_lines, proposals
+from stages.common.protocols import FoldKey, Nothing, Protocol
+from stages.common.sheets.overview import Size, clip_table, label_lines, patient_lines, proposals
 from stages.common.sheets.placement import Frames
-from stages.common.sheets.reading import read_labels, unite
+from stages.common.sheets.reading import Reading, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
+from stages.common.tables import SIDES
+
+NAMING = (("decision", "go"), ("decision", "stop"), ("rule", "minimise"), ("rule", "subject_to"))  # keys are labels
+
+
+class Params(LabelParams, CutParams):
+    """What decides whether the stages take a cohort, besides `labels`, `label_merge`, `size` and `extract_frames`.
+
+    Attributes:
+        protocols: splits; `patient` needs a patient a side.
+        folds: leave-one-patient-out; needs a patient a fold.
+        evaluate: looked at for the labels that it names alone.
+    """
+
+    protocols: dict[Protocol, Nothing]
+    folds: dict[FoldKey, Nothing]
+    evaluate: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,44 +62,103 @@ class Report:
     stops: bool
 
 
-def decode(clip: Clip) -> Probe | Problem:
-    """Return a clip's size, counted by decoding, or why it cannot be decoded."""
+def look(clip: Clip, params: CineParams) -> Size | Problem:
+    """Return a clip's size, counted by decoding, or why `extract_frames` would refuse it."""
     try:
-        return probe(clip.path)
+        surveyed = survey(clip.path, clip.crop, clip.depth_cm, params)
     except ClipError as error:
-        return error.problem
+        return of_clip(clip, error.problem)
+    _, _, width, height = surveyed.whole
+    return Size(len(surveyed.times_s), width, height, surveyed.header.frame_rate_hz)
 
 
-def check(cohort: Path, params: LabelParams) -> Report:
+def misnamed(params: Params) -> list[Problem]:
+    """Return the labels that section `evaluate` names and `labels` does not declare."""
+    named: dict[str, Mapping[str, Any]] = {}
+    for part, key in NAMING:
+        section = params.evaluate.get(part)
+        names = section.get(key) if isinstance(section, Mapping) else None
+        if isinstance(names, Mapping):  # else `evaluate` says what is wrong with its form
+            named[f"evaluate.{part}.{key}"] = names
+    return unknown_labels(params.labels, named)
+
+
+def wrong_name(cohort: Path) -> list[Problem]:
+    """Return why the cohort's folder cannot stand in params.yaml, if so."""
+    name = cohort.resolve().name
+    try:
+        folder_name(name)
+    except ValueError as error:
+        return [Problem("the cohort's folder", "name of a cohort", str(error), repr(name), "Rename the folder.")]
+    return []
+
+
+def too_few(clips: Sequence[Clip], params: Params) -> list[Problem]:
+    """Return what the declared splits lack in patients."""
+    patients = {clip.patient for clip in clips}
+    if "" in patients or not ("patient" in params.protocols or params.folds):
+        return []
+    got = f"{len(patients)}: {', '.join(sorted(patients))}"
+    problems = []
+    if len(patients) < len(SIDES):
+        expected = f"at least {len(SIDES)} for a patient-disjoint split: one each to train, validate and test"
+        remedy = "Add patients, or keep only protocol `frame` in params.yaml and set `folds: {}`."
+        problems.append(Problem(TABLE, "too few patients", expected, got, remedy))
+    if len(patients) < len(params.folds):
+        expected = f"at least {len(params.folds)}, as params.yaml declares so many folds"
+        problems.append(Problem(TABLE, "too few patients", expected, got, "Remove folds from params.yaml."))
+    return problems
+
+
+def check(cohort: Path, params: Params) -> Report:
     """Return what is to be said about a cohort.
 
     Raises:
-        PipelineError: clips.csv cannot be used, so that nothing else can be told.
+        PipelineError: clips.csv cannot be read or lacks columns, so that nothing else can be told.
     """
-    clips = read_clips(cohort)
+    listing, section = check_clips(cohort), params.extract_frames
+    # pictures are not drawn here, so none is kept
+    work = partial(look, params=section.model_copy(update={"buffer_mb": 0}))
     # processes: decoding is FFmpeg's work, but a picture's way into numpy is Python's
-    probed = {clip.clip_id: found for clip, found in in_parallel(decode, clips, "decode", unit="clip", threads=False)}
-    sizes = {clip_id: found for clip_id, found in probed.items() if isinstance(found, Probe)}
-    damaged = [found for found in probed.values() if isinstance(found, Problem)]
-    frames = {clip_id: Frames(size.frames, range(size.frames)) for clip_id, size in sizes.items()}
-    reading = read_labels(cohort, clips, frames, params)
+    pairs = in_parallel(work, listing.clips, "decode", unit="clip", threads=False)
+    looked = {clip.clip_id: found for clip, found in pairs}
+    sizes = {clip_id: found for clip_id, found in looked.items() if isinstance(found, Size)}
+    frames = {
+        clip_id: Frames(size.frames, kept_indices(size.frames, section.stride, section.max_frames).tolist())
+        for clip_id, size in sizes.items()
+    }
+    # clips without a file still claim their sheets, else these would seem to be of no clip
+    reading = read_labels(cohort, [clip for clip in listing.rows if clip.name], frames, params)
+    damaged = [found for found in looked.values() if isinstance(found, Problem)]
+    stopping = [*wrong_name(cohort), *misnamed(params), *listing.problems, *too_few(listing.rows, params), *damaged]
+    stopping += [finding.problem for finding in reading.stopping(params.label_merge)]
+    return Report(_text(cohort, listing, sizes, reading, stopping, params), bool(stopping))
+
+
+def _text(
+    cohort: Path,
+    listing: Listing,
+    sizes: Mapping[str, Size],
+    reading: Reading,
+    stopping: Sequence[Problem],
+    params: Params,
+) -> str:
+    clips, section = listing.rows, params.label_merge
     labels = unite(reading, params).labels if reading.votes else None
-    section = params.label_merge
-    stopping = damaged + [finding.problem for finding in reading.stopping(section)]
+    patients = {clip.patient for clip in clips} - {""}
+    warned = [str(found.problem) for found in reading.warned(section)]
     parts = [
-        f"cohort {cohort.name}: {len(clips)} clips of {len({clip.patient for clip in clips})} patients",
+        f"cohort {cohort.resolve().name}: {len(clips)} clips of {len(patients)} patients",
         clip_table(clips, sizes, reading, labels, params),
         patient_lines(clips),
-        *([] if labels is None else [label_lines(labels, clips, params)]),
-        _list("notes", reading.notes),
-        _list(
-            "warnings: unknown in labels.csv, or left out", [str(found.problem) for found in reading.warned(section)]
-        ),
+        "" if labels is None else label_lines(labels, clips, params),
+        _list("notes", [*listing.notes, *reading.notes]),
+        _list("warnings: unknown in labels.csv, or left out", warned),
         _list("problems that stop the run", [str(problem) for problem in stopping]),
         proposals(reading.findings, section),
         "" if stopping else "Nothing stops the run.",
     ]
-    return Report("\n\n".join(part for part in parts if part), bool(stopping))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _list(title: str, items: Sequence[str]) -> str:
@@ -90,8 +172,9 @@ def main() -> None:
     cohort = parser.parse_args().cohort
     if not cohort.is_dir():
         raise PipelineError(f"{cohort}: expected the folder of a cohort, got none. Give its path, or run `dvc pull`.")
-    params = read_params(LabelParams)
-    raise_all(mistakes(params), "params.yaml has mistakes")
+    params = read_params(Params)
+    if contradicting := mistakes(params):  # sheets cannot be read by such parameters
+        raise_all([*contradicting, *misnamed(params)], "params.yaml has mistakes")
     report = check(cohort, params)
     print(report.text)
     if report.stops:

@@ -13,22 +13,22 @@ of a clip is written.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pandas as pd
-from pydantic import Field
 
 from stages.common.clips.canvas import Picture, Placement
-from stages.common.clips.cine import CineParams, Survey, drawn, kept_indices, placement, survey
-from stages.common.clips.cohort import Clip, check_clips
+from stages.common.clips.cine import CineParams, CutParams, Survey, drawn, kept_indices, placement, survey
+from stages.common.clips.cohort import Clip, check_clips, of_clip
 from stages.common.clips.decode import ClipError
+from stages.common.clips.folder import CohortName
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.files import replacing
-from stages.common.params import Strict, read_params
+from stages.common.params import read_params
 from stages.common.progress import in_parallel
 from stages.common.tables import FRAME_COLUMNS, frame_id, write_table
 
@@ -47,12 +47,10 @@ PNG = (
 )  # fmt: skip
 
 
-class Params(Strict):
-    """What extract_frames reads of params.yaml."""
+class Params(CutParams):
+    """What extract_frames reads of params.yaml, besides `size` and its own section."""
 
-    cohort: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")  # folder under data/cohorts
-    size: int = Field(ge=16, le=1024)  # side of the square pictures in px
-    extract_frames: CineParams
+    cohort: CohortName  # folder under data/cohorts
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def extract_clip(clip: Clip, folder: Path, size: int, params: CineParams) -> Ext
         for index, picture in drawn(surveyed, indices, where):
             write_png(folder / clip.clip_id / f"{index:05d}.png", picture)
     except ClipError as error:
-        return replace(error.problem, where=f"clip '{clip.name}' ({error.problem.where})")
+        return of_clip(clip, error.problem)
     rows = [_frame_row(clip, index, surveyed.times_s[index]) for index in indices]
     return Extracted(_clip_row(clip, surveyed, where, len(indices)), rows)
 
@@ -118,18 +116,19 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     Raises:
         PipelineError: one message with every clip, row and file that cannot be used; then nothing is written.
     """
-    clips, problems = check_clips(cohort)
+    listing = check_clips(cohort)
+    clips = listing.clips
     with replacing(out) as folder:
         work = partial(extract_clip, folder=folder, size=params.size, params=params.extract_frames)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
         pairs = sorted(in_parallel(work, by_size, "clips", "clip"), key=lambda pair: clips.index(pair[0]))
         results = [result for _, result in pairs]
-        problems += [result for result in results if isinstance(result, Problem)]
-        raise_all(problems, f"the clips of cohort '{cohort.name}' cannot be used")
+        damaged = [result for result in results if isinstance(result, Problem)]
+        raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
-    _say(table)
+    _say(table, listing.notes)
     return table
 
 
@@ -142,10 +141,12 @@ def _write_tables(folder: Path, extracted: Sequence[Extracted]) -> pd.DataFrame:
     return clips
 
 
-def _say(table: pd.DataFrame) -> None:
+def _say(table: pd.DataFrame, notes: Sequence[str]) -> None:
     """Tell on stderr what a person should look at: counts, and the clips concerned."""
     kept, decoded = table["frames_kept"].sum(), table["frames_decoded"].sum()
     print(f"{kept} of {decoded} frames of {len(table)} clips kept", file=sys.stderr)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     concerns = {
         "nothing moves, so the whole picture is kept": table["crop_source"] == "still",
         "fewer frames than the container states, perhaps cut short": table["frames_decoded"] < table["frames_stated"],

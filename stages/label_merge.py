@@ -23,6 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stages.common.clips.cohort import Clip, read_clips
+from stages.common.clips.folder import CohortName
 from stages.common.errors import PipelineError, raise_all, run
 from stages.common.files import replacing, write_json
 from stages.common.params import read_params
@@ -51,7 +52,7 @@ class Params(LabelParams):
         cohort: folder below data/cohorts.
     """
 
-    cohort: str
+    cohort: CohortName
 
 
 def frames_of(frames: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Frames]:

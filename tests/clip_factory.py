@@ -21,6 +21,9 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
+from stages.common.clips.decode import frames, read_header
+from stages.common.sheets.overview import Size
+
 Pictures = NDArray[np.uint8]  # (frames, H, W) or (frames, H, W, 3) RGB
 FFV1 = {"level": "3", "slicecrc": "1", "g": "1"}
 # suffix -> codec, pixel format, codec options: as cameras, scanners and converters write them
@@ -46,6 +49,12 @@ SYNTAXES = {
     "jpeg2000": JPEG2000Lossless,
 }
 PATIENT = "Mustermann^Erika"  # planted in every DICOM; must reach no output
+
+
+def probe(path: Path) -> Size:
+    """Return the size of a clip, its frames counted by decoding."""
+    shapes = [picture.shape for picture in frames(path)]
+    return Size(len(shapes), shapes[0][1], shapes[0][0], read_header(path).frame_rate_hz)
 
 
 def speckle(frames: int, height: int, width: int, seed: int = 1) -> Pictures:

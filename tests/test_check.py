@@ -1,24 +1,41 @@
 """The check that a doctor meets first: its words, its exit status, its speed on real clips."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from stages import check
+from stages import check, extract_frames
 from stages.common.clips.cohort import Clip
-from stages.common.clips.decode import Probe
 from stages.common.errors import PipelineError
+from stages.common.params import read_params
+from stages.common.sheets.overview import Size
+from stages.split import __main__ as split
 from tests import workbooks
-from tests.workbooks import STUDY, STUDY_CHOICES, settings, sheet, truth
+from tests.clip_factory import speckle, write_cohort, write_video
+from tests.workbooks import STUDY, STUDY_CHOICES, sheet, truth
 
-REAL = Path(__file__).parents[1] / "../shared/real/lung"
+ROOT = Path(__file__).parents[1]
+REAL = ROOT / "../shared/real/lung"
+SHIPPED: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def content(**changes: Any) -> dict[str, Any]:
+    """Return the shipped params.yaml with the tests' labels, and top-level keys replaced."""
+    return SHIPPED | {"labels": workbooks.LABELS, "label_merge": workbooks.SECTION} | changes
+
+
+def settings(**section: Any) -> check.Params:
+    """Return the shipped parameters, with keys of `label_merge` replaced."""
+    whole = content(label_merge={**workbooks.SECTION, **section})
+    return check.Params.model_validate({key: whole[key] for key in check.Params.model_fields})
 
 
 @pytest.fixture
@@ -26,8 +43,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Stand in for decoding: clip name -> frames, to be filled by the test."""
     frames: dict[str, int] = {}
 
-    def in_parallel(_: Any, clips: Sequence[Clip], *__: Any, **___: Any) -> Iterator[tuple[Clip, Probe]]:
-        return ((clip, Probe(frames[clip.name], 640, 480, 29.97)) for clip in clips)
+    def in_parallel(_: Any, clips: Sequence[Clip], *__: Any, **___: Any) -> Iterator[tuple[Clip, Size]]:
+        return ((clip, Size(frames[clip.name], 640, 480, 29.97)) for clip in clips)
 
     monkeypatch.setattr(check, "in_parallel", in_parallel)
     return frames
@@ -74,20 +91,13 @@ def test_the_table_shows_each_clip_with_its_sheet_numbering_and_counts(tmp_path:
     )
 
 
-def clip_file(path: Path, frames: int) -> None:
-    """Write a small lossless clip."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
-        for number in range(frames):
-            picture = np.full((48, 64), number * 9, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
-        container.mux(stream.encode())
-
-
-def run_main(cohort: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def write_params(root: Path, **changes: Any) -> None:
     with (root / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump({"labels": workbooks.LABELS, "label_merge": workbooks.SECTION}, file)
+        YAML(typ="safe", pure=True).dump(content(**changes), file)
+
+
+def run_main(cohort: Path, root: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    write_params(root, **changes)
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", ["check", str(cohort)])
     check.main()
@@ -97,24 +107,142 @@ def test_clips_are_decoded_and_damage_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = tmp_path / "cohort"
-    cohort.mkdir()
-    (cohort / "clips.csv").write_text("clip,file,patient\nAM12,a.mkv,P001\nBM12,b.mkv,P002\n", encoding="utf-8")
-    clip_file(cohort / "a.mkv", 12)
+    write_video(cohort / "a.mkv", speckle(12, 48, 64))
     (cohort / "b.mkv").write_bytes(b"no video")
-    workbooks.write_workbook(cohort / "labels.xlsx", {"AM12": sheet(truth(12)), "BM12": sheet([(0, 3, 0)], "BM12")})
+    (cohort / "stray.mkv").touch()
+    rows = ["AM12,a.mkv,P001", "BM12,b.mkv,P002", "CM12,gone.mkv,P003", "DM12,d.mkv,Erika"]
+    (cohort / "clips.csv").write_text("\n".join(["clip,file,patient", *rows]), encoding="utf-8")
+    workbooks.write_workbook(
+        cohort / "labels.xlsx",
+        {"AM12": sheet(truth(12)), "BM12": sheet([(0, 3, 0)], "BM12"), "CM12": sheet(truth(9), "CM12")},
+    )
     with pytest.raises(SystemExit) as status:
         run_main(cohort, tmp_path, monkeypatch)
     assert status.value.code == 1
     said = capsys.readouterr().out
-    assert "b.mkv: damaged clip: expected" in said
+    assert "clip 'BM12' (C002, b.mkv): damaged clip: expected" in said
+    assert "stray.mkv: clip without a row" in said
+    assert "clips.csv, row 4, column 'file': no such file" in said
+    assert "clips.csv, row 5, column 'patient': no pseudonym" in said
+    assert "clip 'DM12' (C004): clip without a sheet" in said
     assert "sheet 'BM12', row 2, column 'CORD': not a label" in said
-    assert "problems that stop the run (2):" in said
+    assert "problems that stop the run (7):" in said
     assert next(line for line in said.splitlines() if line.startswith("C001")).split()[3:5] == ["12", "64x48"]
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PipelineError, match=r"nowhere: expected the folder of a cohort, got none"):
         run_main(tmp_path / "nowhere", tmp_path, monkeypatch)
+
+
+def small_cohort(cohort: Path, patients: int = 3, crop: str = "") -> Path:
+    """Write flawless clips of 12 frames, 64 x 48 px, with their labels; the first has the crop."""
+    files = {f"{letter}.mkv": f"P00{number}" for number, letter in enumerate("ABCD"[:patients])}
+    for file in files:
+        write_video(cohort / file, speckle(12, 48, 64))
+    write_cohort(cohort, files, crop=[crop, *[""] * (patients - 1)])
+    workbooks.write_workbook(cohort / "labels.xlsx", {file: sheet(truth(12), file) for file in files})
+    return cohort
+
+
+@pytest.mark.parametrize(
+    ("crop", "section", "refused"),
+    [
+        ("", {}, ""),
+        ("0 0 64 48", {}, ""),
+        ("8 0 64 48", {}, "crop reaches past the picture"),
+        ("", {"max_pixels": 64 * 48 - 1}, "px exceed"),
+        ("", {"max_clip_frames": 11}, "clip too long"),
+    ],
+)
+def test_check_refuses_the_clips_that_extract_frames_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crop: str, section: dict[str, int], refused: str
+) -> None:
+    small_cohort(tmp_path / "data/cohorts/mine", crop=crop)
+    write_params(tmp_path, cohort="mine", extract_frames=SHIPPED["extract_frames"] | section)
+    monkeypatch.chdir(tmp_path)
+    # absolute, as worker processes outlive a test and keep its folder
+    report = check.check(tmp_path / "data/cohorts/mine", read_params(check.Params))
+    problems = []
+    try:
+        extract_frames.main()
+    except PipelineError as error:
+        problems = str(error).splitlines()[1:]
+    assert report.stops == bool(problems) == bool(refused)
+    assert all(refused in line and line in report.text for line in problems)
+
+
+def test_thinning_wants_labels_of_the_kept_frames_alone(tmp_path: Path, decoded: dict[str, int]) -> None:
+    decoded |= {"AM12": 20, "BM12": 20, "CM12": 20, "DM12": 20, "EM12": 20}
+    workbooks.write_clips(tmp_path, decoded)
+    sheets = {
+        name: [row for place, row in enumerate(sheet(truth(20), name)) if place % 2 != 0 or not place]
+        for name in decoded
+    }
+    workbooks.write_workbook(tmp_path / "labels.xlsx", sheets)
+    params = settings(first_number=0)
+    thinned = params.extract_frames.model_copy(update={"stride": 2})
+    assert check.check(tmp_path, params).stops
+    assert not check.check(tmp_path, params.model_copy(update={"extract_frames": thinned})).stops
+
+
+def test_a_folder_that_params_yaml_cannot_name_is_refused_readably(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = check.check(small_cohort(tmp_path / "my clips"), settings())
+    readable = "expected a folder name of letters a to z, digits, '_', '-' and '.': no space, no accent, no slash, got"
+    assert f"the cohort's folder: name of a cohort: {readable} 'my clips'. Rename the folder." in report.text
+    assert report.stops
+    write_params(tmp_path, cohort="my clips")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match=re.escape(f"cohort: wrong value: {readable} 'my clips'")):
+        read_params(extract_frames.Params)
+
+
+@pytest.mark.parametrize("patients", [2, 3])
+@pytest.mark.parametrize(("protocols", "folds"), [(["frame"], 0), (["frame", "patient"], 0), (["frame"], 3), ([], 4)])
+def test_check_wants_the_patients_that_split_wants(patients: int, protocols: list[str], folds: int) -> None:
+    names = [f"P00{number}" for number in range(patients)]
+    declared = {"protocols": {name: {} for name in protocols}, "folds": {str(fold): {} for fold in range(folds)}}
+    whole = content(**declared)
+    frames = pd.DataFrame({"patient": np.repeat(names, 60)})
+    for label in workbooks.LABELS:
+        frames[label] = np.tile([0.0, 1.0], len(frames) // 2)
+    params = split.Params.model_validate({key: whole[key] for key in split.Params.model_fields})
+    refused = False
+    try:
+        list(split.splits(frames, params))
+    except PipelineError:
+        refused = True
+    clips = [Clip(f"C00{place}", name, Path(), name, None, None, None) for place, name in enumerate(names)]
+    checked = check.Params.model_validate({key: whole[key] for key in check.Params.model_fields})
+    assert bool(check.too_few(clips, checked)) == refused
+
+
+def test_two_patients_are_too_few(tmp_path: Path) -> None:
+    report = check.check(small_cohort(tmp_path / "mine", patients=2), settings())
+    assert report.stops
+    assert "clips.csv: too few patients: expected at least 3 for a patient-disjoint split" in report.text
+
+
+def test_labels_that_evaluate_names_and_nobody_declares_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort = small_cohort(tmp_path / "mine")
+    labels = {"bad_quality": {"column": "BAD QUALITY"}, "conus": {"column": "CORD"}, "fluid": {"column": "FLUID"}}
+    section = {**workbooks.SECTION, "without": {}}
+    with pytest.raises(SystemExit):
+        run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
+    said = capsys.readouterr().out
+    for key in ("decision.go", "decision.stop", "rule.minimise", "rule.subject_to"):
+        assert (
+            f"params.yaml: evaluate.{key}: unknown label: expected one of bad_quality, conus, fluid, got 'cord'" in said
+        )
+    section = {**workbooks.SECTION, "without": {}, "excludes_others": "quality"}
+    with pytest.raises(
+        PipelineError, match=r"(?s)params.yaml has mistakes \(5 problems\).*excludes_others.*subject_to"
+    ):
+        run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips lie outside the repository")

@@ -7,6 +7,7 @@ import pytest
 
 from stages.common.clips.cohort import check_clips, read_clips
 from stages.common.errors import PipelineError
+from tests.clip_factory import probe, speckle, write_dicom
 
 HEADER = "clip,file,patient"
 
@@ -62,7 +63,7 @@ def test_every_problem_is_in_the_one_message(tmp_path: Path) -> None:
             "A,gone.mp4,P001,35 mm,,",
             ",a.mp4,P001,41,1 2 3,",
             "D,film.wmv,P001,,0 0 0 5,born 2024-02-29",
-            'E,../other/e.mp4,P001,"3,5",,',
+            'E,../other/e.mp4,P001,"1,2,3",,',
             "F,/etc/f.mp4,P01,nan,1 2 3 4 5,",
             "G,,,-1,,",
         ]
@@ -73,7 +74,7 @@ def test_every_problem_is_in_the_one_message(tmp_path: Path) -> None:
     for expected in (
         "clips.csv, row 2, column 'patient': no pseudonym: expected a pseudonym such as P001, never guessed, got 'Eri",
         "row 3, column 'file': no such file",
-        "row 3, column 'depth_cm': no number: expected a number up to 40, with a point, got '35 mm'",
+        "row 3, column 'depth_cm': no number: expected a number up to 40, got '35 mm'",
         "row 4, column 'clip': no name",
         "row 4, column 'depth_cm': impossible depth",
         "row 4, column 'crop': wrong crop: expected x y width height in px, four whole numbers, got '1 2 3'",
@@ -101,9 +102,55 @@ def test_every_problem_is_in_the_one_message(tmp_path: Path) -> None:
 
 def test_clips_with_a_file_are_handed_on_beside_the_problems(tmp_path: Path) -> None:
     cohort = cohort_of(tmp_path, f"{HEADER}\nA,gone.mp4,P001\nB,b.mp4,P002\n", "b.mp4")
-    clips, problems = check_clips(cohort)
-    assert [(clip.clip_id, clip.name) for clip in clips] == [("C002", "B")]
-    assert len(problems) == 1
+    listing = check_clips(cohort)
+    assert [(clip.clip_id, clip.name) for clip in listing.clips] == [("C002", "B")]
+    assert [clip.name for clip in listing.rows] == ["A", "B"]
+    assert len(listing.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Clip,File,PATIENT,Depth_cm\nA,a.mp4,P001,3.5\n",
+        "\ufeffclip;file;patient;depth_cm;crop\nA;a.mp4;P001;3,5;1,2,3,4\n",
+    ],
+)
+def test_tables_of_any_spreadsheet_program_are_read(tmp_path: Path, table: str) -> None:
+    (clip,) = read_clips(cohort_of(tmp_path, table, "a.mp4"))
+    assert (clip.name, clip.patient, clip.depth_cm) == ("A", "P001", 3.5)
+
+
+def test_nothing_that_lies_in_a_cohort_is_passed_over_in_silence(tmp_path: Path) -> None:
+    beside = ("clip.dicom", "clip.h264", "masks_of_A.mkv", "old/masks/A.mkv", "notes.odt", "IM_0002", "README.md")
+    silent = ("masks/A.mkv", "masks/x.bin", ".DS_Store", "._a.mp4", "truth.csv", "boxes.csv", "labels.xlsx", "a.pdf")
+    cohort = cohort_of(tmp_path, f"{HEADER}\nA,a.mp4,P001\n", "a.mp4", *beside, *silent)
+    (cohort / "IM_0001").write_bytes(b"\0" * 128 + b"DICM")
+    (cohort / "gone").symlink_to(cohort / "nowhere")
+    listing = check_clips(cohort)
+    assert [(problem.where, problem.what) for problem in listing.problems] == [
+        ("IM_0001", "clip without a row"),
+        ("clip.dicom", "unknown container"),
+        ("clip.h264", "unknown container"),
+        ("masks_of_A.mkv", "clip without a row"),
+        ("old/masks/A.mkv", "clip without a row"),
+    ]
+    assert listing.notes == [
+        "1 file without a suffix, no clip, table or document, left out: 'IM_0002'",
+        "1 file behind links, no clip, table or document, left out: 'gone'",
+        "1 file with suffix .odt, no clip, table or document, left out: 'notes.odt'",
+    ]
+
+
+def test_a_dicom_file_may_have_any_name(tmp_path: Path) -> None:
+    table = f"{HEADER}\nA,IM_0001,P001\nB,1.2.840.113,P002\nC,IM_0003,P003\n"
+    cohort = cohort_of(tmp_path, table, "IM_0003")
+    for name in ("IM_0001", "1.2.840.113"):
+        write_dicom(cohort / name, speckle(4, 16, 16))
+        assert probe(cohort / name).frames == 4
+    text = message(cohort)
+    assert "row 4, column 'file': unknown container: expected a file of the cohort (.avi, .dcm, " in text
+    assert "DICOM under any name), got 'IM_0003'" in text
+    assert text.count("\n") == 1
 
 
 def test_a_link_may_not_lead_out_of_the_cohort(tmp_path: Path) -> None:
@@ -116,7 +163,8 @@ def test_a_link_may_not_lead_out_of_the_cohort(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("clip;file;patient\nA;a.mp4;P001\n", "column missing: expected clip, got clip;file;patient"),
+        ("clip|file|patient\nA|a.mp4|P001\n", r"column missing: expected clip, got clip\|file\|patient"),
+        ("clip,file,patient,Clip\nA,a.mp4,P001,B\n", "column twice: expected one column clip"),
         ("clip,file\nA,a.mp4\n", "column missing: expected patient, got clip, file"),
         (f"{HEADER},depht_cm\nA,a.mp4,P001,3\n", "unknown column: expected .*depth_cm, crop, got 'depht_cm'"),
         (f"{HEADER}\n", "no clips: expected a row a clip"),

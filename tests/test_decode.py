@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from stages.common.clips.cohort import read_clips
-from stages.common.clips.decode import ClipError, frames, probe, read_header, timed_frames
-from tests.clip_factory import SYNTAXES, VIDEOS, speckle, write_dicom, write_video
+from stages.common.clips.decode import ClipError, frames, read_header, timed_frames
+from tests.clip_factory import SYNTAXES, VIDEOS, probe, speckle, write_dicom, write_video
 
 REAL = Path(__file__).parents[1] / "../shared/real/lung"
 GREY = speckle(12, 48, 64)

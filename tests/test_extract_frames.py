@@ -208,11 +208,11 @@ def test_every_clip_is_checked_before_one_message_lists_all(tmp_path: Path) -> N
     text = str(caught.value)
     assert text.startswith("the clips of cohort 'mine' cannot be used (7 problems):")
     for expected in (
-        "clip 'cut.mkv' (cut.mkv): damaged clip: expected frames that decode, got '",
-        "clip 'empty.avi' (empty.avi): damaged clip",
+        "clip 'cut.mkv' (C002, cut.mkv): damaged clip: expected frames that decode, got '",
+        "clip 'empty.avi' (C003, empty.avi): damaged clip",
         "clips.csv, row 5, column 'file': no such file",
-        "(crop.mkv): crop reaches past the picture: expected a crop within 128 x 96 px, got 100 0 50 50",
-        "clip 'long.mkv' (long.mkv): clip too long: expected up to 20 frames",
+        "(C005, crop.mkv): crop reaches past the picture: expected a crop within 128 x 96 px, got 100 0 50 50",
+        "clip 'long.mkv' (C006, long.mkv): clip too long: expected up to 20 frames",
         "stray.mkv: clip without a row",
         "film.wmv: unknown container",
     ):

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
+from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
+from stages.common.labels import Label, LabelName
 from stages.common.params import read_params
 from stages.common.sheets.names import as_yaml, close, normal, same
 from stages.common.sheets.settings import LabelParams, mistakes
@@ -150,13 +153,15 @@ def test_the_shipped_section_is_valid() -> None:
 
 def test_parameters_that_contradict_each_other_are_all_named() -> None:
     params = workbooks.settings(
-        {**workbooks.LABELS, "frame_id": {"column": "x"}},
+        {**workbooks.LABELS, "frame_id": {"column": "Cord."}},
         excludes_others="quality",
         definitions={"AM12": "fluids"},
         without={"fluid": {"label": "fluid", "without": "fluid", "column": "y"}},
     )
     said = "\n".join(str(problem) for problem in mistakes(params))
     assert "labels: name of a label" in said
+    assert "one column for several things: expected headings that differ in more" in said
+    assert "got 'CORD', 'Cord.'" in said
     assert (
         "label_merge.excludes_others: wrong value: expected bad_quality or cord or fluid or frame_id, got 'quality'"
         in said
@@ -164,3 +169,11 @@ def test_parameters_that_contradict_each_other_are_all_named() -> None:
     assert "label_merge.definitions.AM12: wrong value: expected fluid" in said
     assert "label_merge.without.fluid.without: wrong value" in said
     assert "label_merge.without.fluid: wrong value: expected a name that is no label yet" in said
+
+
+@pytest.mark.parametrize("name", ["side", "fold", "split", "frame_id", "time_s", "none", "unknown", "Cord", "a-b"])
+def test_names_that_tables_need_are_no_labels(name: str) -> None:
+    params = workbooks.settings({**workbooks.LABELS, name: {"column": "x"}})
+    assert [(problem.where, problem.got) for problem in mistakes(params)] == [("params.yaml: labels", repr(name))]
+    with pytest.raises(ValidationError, match="and none of frame_id, clip_id"):
+        TypeAdapter(dict[LabelName, Label]).validate_python({name: {"column": "x"}})

@@ -79,6 +79,19 @@ def test_rows_without_a_frame_number_are_refused(tmp_path: Path) -> None:
     assert "row 12, column 'FILENAME': no frame number" in said
 
 
+def test_names_with_the_same_defect_make_one_line(tmp_path: Path) -> None:
+    rows = sheet(truth(9))
+    for number in (1, 2, 3, 7, 8):
+        rows[number][0] = f"AM12_{number} (1).jpg"
+    reading = read_sheet(tmp_path, rows, 9)
+    (finding,) = (finding for finding in reading.findings if finding.kind == "filename")
+    assert finding.count == 5
+    assert (
+        "rows 2 to 4, 8 to 9, column 'FILENAME': no frame number: expected a name that ends in one, e.g. "
+        "'AM12_206.jpg', got 5 such entries: 'AM12_1 (1).jpg', 'AM12_2 (1).jpg', 'AM12_3 (1).jpg', ..."
+    ) in str(finding.problem)
+
+
 def test_a_number_glued_to_the_name_is_refused(tmp_path: Path) -> None:
     workbooks.write_workbook(tmp_path / "labels.xlsx", {"LAT1": [list(workbooks.HEADING), ["LAT15.jpg", 0, 0, 1]]})
     assert "frame number runs into the clip's name: expected both told apart, got 'LAT15.jpg'" in messages(

@@ -30,6 +30,15 @@ def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert "several columns 'CORD': expected one, got 2: 'CORD', 'CORD'" in messages(read_sheet(tmp_path, rows, 5))
 
 
+def test_a_heading_spelt_as_expected_does_not_win_over_its_twin(tmp_path: Path) -> None:
+    rows = [[*row, row[2]] for row in sheet(truth(5), heading=("FILENAME", "BAD QUALITY", "CORD", "FLUID"))]
+    rows[0][4] = "Cord "
+    assert "several columns 'CORD': expected one, got 2: 'CORD', 'Cord'" in messages(read_sheet(tmp_path, rows, 5))
+    (tmp_path / "labels.xlsx").unlink()
+    (tmp_path / "labels.csv").write_text("CLIP,FILENAME,clip\nAM12,0,AM12\n", encoding="utf-8")
+    assert "expected one column 'CLIP', got 2 of them among" in messages(read(tmp_path, {"AM12": 5}))
+
+
 def test_another_definition_is_not_another_spelling(tmp_path: Path) -> None:
     heading = (*workbooks.HEADING[:3], "Fluid WITHOUT cord")
     rows = [list(heading), ["0", 0, 0, 1], ["1", 0, 0, 0], ["2", 0, 1, 0], ["3", 0, None, 0], ["4", 0, None, 1]]

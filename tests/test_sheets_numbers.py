@@ -114,6 +114,19 @@ def test_a_sheet_that_fits_neither_is_refused(tmp_path: Path) -> None:
     assert not reading.first_numbers["E1"]
 
 
+def test_a_sheet_that_counts_otherwise_than_the_rest_is_mentioned(tmp_path: Path) -> None:
+    names = ("AM12", "BM12", "YM12")
+    sheets = {name: sheet(truth(9), name, first=int(name == "YM12")) for name in names}
+    workbooks.write_workbook(tmp_path / "labels.xlsx", sheets)
+    reading = workbooks.read(tmp_path, dict.fromkeys(names, 9))
+    assert not reading.findings
+    (note,) = reading.notes
+    assert note.startswith("frame numbers start at 1 in 'YM12', but at 0 in 2 other sheet(s).")
+    assert note.endswith("set label_merge.first_number_of: {YM12: 1}.")
+    settled = workbooks.settings(first_number_of={"YM12": 1})
+    assert not workbooks.read(tmp_path, dict.fromkeys(names, 9), settled).notes
+
+
 def test_the_general_setting_is_held_against_the_sheet(tmp_path: Path) -> None:
     reading = read_sheet(tmp_path, sheet(truth(50), first=1), 50, first_number=0)
     assert "label_merge.first_number says 0, but its frame numbers fit 1 better" in messages(reading)
@@ -139,4 +152,5 @@ def test_numbers_no_machine_word_holds_are_refused_not_crashed(tmp_path: Path) -
     rows[2][0] = "9" * 40
     rows[3][0] = np.nextafter(1e300, 2)
     reading = read_sheet(tmp_path, rows, 5)
-    assert messages(reading).count("no frame number") == 2
+    assert "rows 3 to 4, column 'FILENAME': no frame number" in messages(reading)
+    assert "got 2 such entries: '999999" in messages(reading)

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from stages.common.errors import Problem, raise_all, run
 from stages.common.files import replacing, write_json, write_text
+from stages.common.labels import LabelName, unknown_labels
 from stages.common.params import Strict, read_params
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared, read_split
 from stages.common.tables import write_table
@@ -58,7 +59,7 @@ class Params(Strict):
 
     seed: int  # part of the predictions' place
     cohort: str  # `phantom` is said aloud in the comparison
-    labels: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the label columns
+    labels: Annotated[dict[LabelName, Any], Field(min_length=1)]  # the keys are the label columns
     architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the models
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
@@ -74,13 +75,7 @@ def refuse_unknown_names(params: Params) -> None:
         "evaluate.rule.minimise": section.rule.minimise,
         "evaluate.rule.subject_to": section.rule.subject_to,
     }
-    labels = ", ".join(params.labels)
-    problems = [
-        Problem(f"params.yaml: {key}", "unknown label", f"one of {labels}", label, "Name a key of `labels`.")
-        for key, names in named.items()
-        for label in names
-        if label not in params.labels
-    ]
+    problems = unknown_labels(params.labels, named)
     problems += [
         Problem("params.yaml: architectures", "a baseline's name", "another name", name, "Rename the model.")
         for name in BASELINES

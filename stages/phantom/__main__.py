@@ -4,6 +4,7 @@ Reads params.yaml (`seed`, `phantom`). Writes data/cohorts/phantom/: clips.csv, 
 form of every cohort, and what only a simulator knows: masks/<clip>.mkv (0 none, 1 sac, 2 cord, 3 bone), boxes.csv and
 truth.csv. The same params give the same bytes, whatever the number of workers.
 """
+
 from __future__ import annotations
 
 from functools import partial

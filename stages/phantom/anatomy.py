@@ -7,6 +7,7 @@ Sources: sac and cord sizes, appearance and conus level of the newborn: Lowe et 
 spine", AJR 2007;188:733-744; Unsinn et al., "US of the newborn spine", RadioGraphics 2000;20:923-938. Lumbar level
 height of the newborn: about 8 mm disc included.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

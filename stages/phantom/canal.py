@@ -1,4 +1,5 @@
 """Where sac, cord and roots lie in one transverse plane; used by the labels (fast) and by the picture alike."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """Random numbers that depend on their key alone, never on the order of calls or the number of workers."""
+
 from __future__ import annotations
 
 from zlib import crc32

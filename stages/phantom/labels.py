@@ -3,6 +3,7 @@
 No speckle is needed: the loss along each scan line follows from the geometry. Each clip's reader has own, slowly
 changing thresholds with hysteresis, as a person who labels a film frame by frame.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -107,8 +108,9 @@ def _slow(rng: np.random.Generator, frames: int) -> Array:
 
 def _trip(margin: Array) -> NDArray[np.bool_]:
     """Schmitt trigger: a tick stays until the margin is clearly on the other side."""
-    state, out = bool(margin[0] > 0), np.zeros(len(margin), bool)
-    for frame, value in enumerate(margin):
+    values = margin.tolist()  # plain floats: thrice as fast to walk through
+    state, ticks = values[0] > 0, []
+    for value in values:
         state = value > -HYSTERESIS if state else value > HYSTERESIS
-        out[frame] = state
-    return out
+        ticks.append(state)
+    return np.array(ticks)

@@ -3,6 +3,7 @@
 A field is a stack of planes along the spine; the field at `z` is a variance-preserving blend of the two planes about
 it. So a resting probe shows standing speckle, and a sliding one lets it melt within a plane's distance.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 They depend on the depth setting alone, as in the study, and so say nothing about the labels. The mark reads PH for
 phantom, so that no frame can pass for a patient's.
 """
+
 from __future__ import annotations
 
 import cv2

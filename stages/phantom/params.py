@@ -1,4 +1,5 @@
 """What a user may change about the phantom; section `phantom:` of params.yaml."""
+
 from __future__ import annotations
 
 from typing import Literal
@@ -50,8 +51,9 @@ class Phantom(Strict):
     gain_db: Range = Field(description="receiver gain drawn per clip around the middle of the tissue's grey")
     collection_share: float = Field(ge=0, le=1, description="share of infants with an epidural collection")
     mimic_share: float = Field(ge=0, le=1, description="share of infants whose roots clump so as to mimic a cord")
-    sweep_candidates: int = Field(ge=1, le=500, description="sweeps drawn per clip; those that together meet "
-                                                            "the prevalences are kept")
+    sweep_candidates: int = Field(
+        ge=1, le=500, description="sweeps drawn per clip; those that together meet the prevalences are kept"
+    )
     prevalence: Prevalence
 
 

@@ -1,4 +1,5 @@
 """Which clips there are, and for each the sweep that lets the cohort meet its prevalences. No picture is drawn."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -2,6 +2,7 @@
 
 All maps are float32 arrays (rows, columns); echo strength in dB relative to subcutaneous fat.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """From tissue to picture: scatter, point spread function, envelope, loss, gain, log compression."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def make_scanner(plan: ClipPlan, phantom: Phantom) -> Scanner:
 def _bands(rng: np.random.Generator, view: View, patient: Patient) -> Map:
     """Skin and gel: bright layers parallel to the probe, dB to be reached at each depth; -99 below."""
     y = (np.arange(view.rows) + 0.5) / view.px_per_mm
-    period, phase = rng.uniform(0.5, 1.0, 3), rng.uniform(0, 2 * np.pi, 3)
+    period, phase = rng.uniform(0.7, 1.6, 3), rng.uniform(0, 2 * np.pi, 3)
     layers = np.sin(2 * np.pi * y[:, None] / period + phase).sum(axis=1)
     dip = 11 * np.exp(-(((y - patient.skin_mm - 0.3) / 0.4) ** 2))
     level = np.where(y < patient.skin_mm + 0.7, patient.fat_db + 1 - 0.6 * y + 2.6 * layers - dip, -99)

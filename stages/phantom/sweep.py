@@ -1,4 +1,5 @@
 """The probe's way along one spine: pauses, reversals, off-midline stretches and spells of bad quality."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
 """Echo strength and loss of every tissue in one transverse plane: the map that the speckle is weighted with."""
+
 from __future__ import annotations
 
 import numpy as np

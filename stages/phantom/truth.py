@@ -2,6 +2,7 @@
 
 Masks show where a structure lies, seen or shadowed; truth.csv says how much of it the window shows.
 """
+
 from __future__ import annotations
 
 import cv2

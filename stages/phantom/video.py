@@ -1,4 +1,5 @@
 """Lossless clips, byte-identical from the same frames: FFV1 version 3 in Matroska, every frame a key frame."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -3,6 +3,7 @@
 Measured on the study's published frames: the sector fills 0.9 of the height, is as wide as the probe (38.5 mm) or as
 the frame, and is centred.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -2,6 +2,7 @@
 
 The bytes depend on the content alone: openpyxl's clock is taken out of docProps/core.xml and the zip entries.
 """
+
 from __future__ import annotations
 
 import io

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator
 
-from stages.common.labels import Label
+from stages.common.labels import Label, LabelName
 from stages.common.params import Strict, one_entry
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
@@ -48,7 +48,7 @@ class Shared(Strict):
     seed: int = Field(ge=0)
     lr: float = Field(gt=0, le=10)
     epochs: int = Field(ge=1)
-    labels: dict[str, Label]
+    labels: dict[LabelName, Label]
     preprocess: Preprocess
     train: Train
 

@@ -16,7 +16,7 @@ def make_params(seed: int = 3, **changes: Any) -> Params:
     phantom = Phantom(
         layout="study", scale=1.0, messy_labels=False, frame_rate_hz=30, width_px=160, height_px=130,
         depth_cm=Range(min=2.0, max=4.0), dynamic_range_db=80.0, gain_db=Range(min=-5.0, max=5.0),
-        collection_share=0.25, mimic_share=0.4, sweep_candidates=60,
+        collection_share=0.25, mimic_share=0.25, sweep_candidates=60,
         prevalence=Prevalence(cord=0.196, fluid=0.735, bad_quality=0.165, cord_and_fluid=0.105),
     )  # fmt: skip
     return Params(seed=seed, phantom=phantom.model_copy(update=changes))

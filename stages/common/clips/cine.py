@@ -38,6 +38,13 @@ class CineParams(Strict):
     buffer_mb: int = Field(ge=0)  # MiB a process keeps so as to decode a clip once; longer clips are decoded twice
 
 
+class CutParams(Strict):
+    """The two top-level keys that say how clips are cut."""
+
+    size: int = Field(ge=16, le=1024)  # side of the square pictures in px
+    extract_frames: CineParams
+
+
 @dataclass(frozen=True)
 class Survey:
     """A clip decoded once, whole.

@@ -5,24 +5,24 @@ stays in the cohort: stages write clip_ids and patients, and nothing else of thi
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from stages.common.clips import cohort_cells as cells
-from stages.common.clips.cohort_cells import CONTAINERS, DEEPEST_CM, Crop, composed
+from stages.common.clips.cohort_cells import DEEPEST_CM, Crop, composed
+from stages.common.clips.container import CONTAINERS
+from stages.common.clips.unlisted import unlisted
 from stages.common.errors import PipelineError, Problem, raise_all
 
-MASKS = "masks/"  # true structures as label videos, where a cohort brings them: no clips
 TABLE = "clips.csv"
 MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips
 REQUIRED = ("clip", "file", "patient")
 OPTIONAL = ("position", "depth_cm", "crop")
-# A clip in one of these would otherwise lie in the cohort unread and unmentioned.
-FOREIGN_CONTAINERS = (".3gp", ".dv", ".flv", ".gif", ".m2ts", ".m4v", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv")
+DELIMITERS = ",;\t"  # spreadsheet programs of other languages put semicolons into a CSV
 
 Value = TypeVar("Value")
 
@@ -50,6 +50,31 @@ class Clip:
     crop: Crop | None
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A cohort's clips.csv held against its files.
+
+    Attributes:
+        rows: every row; the path is `Path()` where there is no file to use, the name empty where none is told.
+        problems: all that is wrong.
+        notes: files that were left out as they are no clips.
+    """
+
+    rows: Sequence[Clip]
+    problems: Sequence[Problem]
+    notes: Sequence[str]
+
+    @property
+    def clips(self) -> list[Clip]:
+        """The rows whose file is there."""
+        return [clip for clip in self.rows if clip.path != Path()]
+
+
+def of_clip(clip: Clip, problem: Problem) -> Problem:
+    """Return a problem of a clip's file with the clip's name and id, so that a person finds its row."""
+    return replace(problem, where=f"clip '{clip.name}' ({clip.clip_id}, {problem.where})")
+
+
 def read_clips(cohort: Path) -> list[Clip]:
     """Return the clips of a cohort in the order of its clips.csv.
 
@@ -59,32 +84,35 @@ def read_clips(cohort: Path) -> list[Clip]:
     Raises:
         PipelineError: one message with every missing column, wrong cell, double name, absent file and unlisted file.
     """
-    clips, problems = check_clips(cohort)
-    raise_all(problems, f"the clips of cohort '{cohort.name}' cannot be used")
-    return clips
+    listing = check_clips(cohort)
+    raise_all(listing.problems, f"the clips of cohort '{cohort.name}' cannot be used")
+    return listing.clips
 
 
-def check_clips(cohort: Path) -> tuple[list[Clip], list[Problem]]:
-    """Return the clips whose file is there, and all that is wrong: for a caller that goes on to check the files.
+def check_clips(cohort: Path) -> Listing:
+    """Return the clips and all that is wrong: for a caller that goes on to check the files.
 
     Raises:
         PipelineError: the table itself cannot be read, or lacks columns.
     """
     table = _read(cohort / TABLE)
-    problems = _wrong_columns(table)
-    raise_all(problems, f"{cohort / TABLE} cannot be used")
+    raise_all(_missing(table), f"{cohort / TABLE} cannot be used")
+    problems = _unknown_columns(table)
     files = _files(cohort)
     rows: list[dict[Any, str]] = table.to_dict("records")
     clips = [_clip(number, row, files, problems) for number, row in enumerate(rows, start=1)]
     problems += _duplicates(clips)
-    problems += _unlisted({composed(name.strip()) for name in table["file"]}, files)
-    return [clip for clip in clips if clip.path != Path()], problems
+    forgotten, notes = unlisted(files.keys() - {composed(name.strip()) for name in table["file"]}, files, TABLE)
+    return Listing(clips, problems + forgotten, notes)
 
 
 def _read(path: Path) -> pd.DataFrame:
     try:
         # utf-8-sig: Excel's 'CSV UTF-8' begins with a byte order mark
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        with path.open(encoding="utf-8-sig") as file:
+            delimiter = max(DELIMITERS, key=file.readline().count)
+            file.seek(0)
+            table = pd.read_csv(file, sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError as error:
         raise PipelineError(
             f"{path}: expected a table with the columns {', '.join(REQUIRED)}, got no such file. "
@@ -93,26 +121,32 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise PipelineError(f"{path} cannot be read as a CSV: {error}. Save it as comma-separated UTF-8.") from error
     if isinstance(table.index, pd.RangeIndex):
-        return table
+        return table.rename(columns=lambda heading: heading.strip().lower())
     # pandas takes surplus cells for an index: a crop `1,2,3,4` without quotes would shift every column
     raise PipelineError(f"{path}: rows hold more cells than the header. Put a crop in quotes, or write it with spaces.")
 
 
-def _wrong_columns(table: pd.DataFrame) -> list[Problem]:
+def _missing(table: pd.DataFrame) -> list[Problem]:
+    """Return why no row can be read."""
     found = ", ".join(table.columns)
     missing = [name for name in REQUIRED if name not in table.columns]
-    unknown = [name for name in table.columns if name not in REQUIRED + OPTIONAL]
     problems = [Problem(TABLE, "column missing", name, found, "Add the column.") for name in missing]
-    allowed = ", ".join(REQUIRED + OPTIONAL)
-    problems += [Problem(TABLE, "unknown column", allowed, repr(name), "Remove or rename it.") for name in unknown]
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    problems += [Problem(TABLE, "column twice", f"one column {name}", found, "Remove one.") for name in twice]
     if table.empty:
         problems.append(Problem(TABLE, "no clips", "a row a clip", "none", "Add the clips."))
     return problems
 
 
+def _unknown_columns(table: pd.DataFrame) -> list[Problem]:
+    allowed = ", ".join(REQUIRED + OPTIONAL)
+    unknown = [name for name in table.columns if name not in REQUIRED + OPTIONAL]
+    return [Problem(TABLE, "unknown column", allowed, repr(name), "Remove or rename it.") for name in unknown]
+
+
 def _files(cohort: Path) -> dict[str, Path]:
-    """Return the files under the cohort by their composed relative name, without its folder of masks."""
-    paths = sorted(path for path in cohort.rglob("*") if path.is_file())
+    """Return the files and links under the cohort by their composed relative name, without its folder of masks."""
+    paths = sorted(path for path in cohort.rglob("*") if path.is_file() or path.is_symlink())
     names = {composed(path.relative_to(cohort).as_posix()): path for path in paths}
     return {name: path for name, path in names.items() if not name.startswith(f"{MASKS}/")}
 
@@ -131,14 +165,14 @@ def _clip(number: int, row: dict[Any, str], files: dict[str, Path], problems: li
             problems.append(Problem(where, str(error) or "wrong value", expected, repr(text), "Correct the cell."))
             return blank
 
-    containers = ", ".join(CONTAINERS)
+    containers = f"{', '.join(CONTAINERS)}; DICOM under any name"
     return Clip(
         clip_id=f"C{number:03d}",
         name=cell("clip", cells.parse_name, "the clip's name", ""),
         path=cell("file", lambda text: cells.parse_file(text, files), f"a file of the cohort ({containers})", Path()),
         patient=cell("patient", cells.parse_patient, "a pseudonym such as P001, never guessed", ""),
         position=cell("position", cells.parse_position, "a word or two of letters, such as sitting", None),
-        depth_cm=cell("depth_cm", cells.parse_depth_cm, f"a number up to {DEEPEST_CM:g}, with a point", None),
+        depth_cm=cell("depth_cm", cells.parse_depth_cm, f"a number up to {DEEPEST_CM:g}", None),
         crop=cell("crop", cells.parse_crop, "x y width height in px, four whole numbers", None),
     )
 
@@ -152,13 +186,3 @@ def _duplicates(clips: list[Clip]) -> Iterator[Problem]:
     for path, count in paths.items():
         if count > 1:
             yield Problem(TABLE, "file listed twice", "one row a file", f"{count} rows '{path.name}'", "Remove one.")
-
-
-def _unlisted(listed: set[str], files: dict[str, Path]) -> Iterator[Problem]:
-    for name in sorted(files.keys() - listed):
-        suffix = files[name].suffix.lower()
-        if suffix in CONTAINERS and not name.startswith(MASKS):
-            yield Problem(name, "clip without a row", f"a row in {TABLE}", "none", "Add a row, or remove the file.")
-        elif suffix in FOREIGN_CONTAINERS:
-            expected = ", ".join(CONTAINERS)
-            yield Problem(name, "unknown container", expected, suffix, "Convert it without loss, or remove it.")

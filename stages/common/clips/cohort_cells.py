@@ -5,7 +5,8 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-CONTAINERS = (".avi", ".dcm", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
+from stages.common.clips.container import CONTAINERS, is_clip
+
 DEEPEST_CM = 40.0  # no scanner images deeper; a larger number is a depth in mm
 
 Crop = tuple[int, int, int, int]
@@ -34,13 +35,15 @@ def parse_file(text: str, files: dict[str, Path]) -> Path:
         raise ValueError("no file")
     if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts or "\\" in text or ":" in text[1:2]:
         raise ValueError("path must stay inside the cohort, with forward slashes")
-    if PurePosixPath(text).suffix.lower() not in CONTAINERS:
-        raise ValueError("unknown container")
     path = files.get(composed(PurePosixPath(text).as_posix()))
-    if path is None:
+    if path is None and PurePosixPath(text).suffix.lower() in CONTAINERS:
         raise ValueError("no such file")
-    if _leaves(path, text):
+    if path is not None and _leaves(path, text):
         raise ValueError("link leads out of the cohort")
+    if path is None or not is_clip(path):
+        raise ValueError("unknown container")
+    if not path.is_file():
+        raise ValueError("no such file")
     return path
 
 
@@ -67,7 +70,7 @@ def parse_position(text: str) -> str:
 def parse_depth_cm(text: str) -> float:
     """Return a depth in cm."""
     try:
-        depth_cm = float(text)
+        depth_cm = float(re.sub(r"^([0-9]+),([0-9]+)$", r"\1.\2", text))  # 3,5 is 3.5 to half of Europe
     except ValueError:
         raise ValueError("no number") from None
     if not (math.isfinite(depth_cm) and 0 < depth_cm <= DEEPEST_CM):

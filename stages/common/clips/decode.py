@@ -16,6 +16,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stages.common.clips import dicom, dicom_header
+from stages.common.clips.container import is_dicom
 from stages.common.clips.dicom_header import DamagedError
 from stages.common.errors import PipelineError, Problem
 
@@ -53,21 +54,11 @@ class Header:
     region: dicom_header.Region | None
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`."""
-
-    frames: int
-    width_px: int
-    height_px: int
-    frame_rate_hz: float | None
-
-
 def frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
     """Yield every picture of a clip in order of display: (H, W, 3) RGB or (H, W) grey, uint8.
 
     Args:
-        path: a clip in one of `cohort.CONTAINERS`.
+        path: a clip in one of `container.CONTAINERS`.
         max_pixels: the largest H x W accepted.
 
     Raises:
@@ -101,14 +92,6 @@ def _clip_error(path: Path, expected: str, error: Exception, count: int) -> Clip
     return ClipError(Problem(path.name, "damaged clip", expected, got, REMEDY))
 
 
-def probe(path: Path, max_pixels: int = MAX_PIXELS) -> Probe:
-    """Return the size of a clip, its frames counted by decoding; raises as `frames` does."""
-    count, shape = 0, (0, 0)
-    for picture in frames(path, max_pixels):
-        count, shape = count + 1, picture.shape[:2]
-    return Probe(count, shape[1], shape[0], read_header(path).frame_rate_hz)
-
-
 def read_header(path: Path) -> Header:
     """Return what the header tells. Raises ClipError where it cannot be read."""
     try:
@@ -130,11 +113,6 @@ def _dicom_header(path: Path) -> Header:
         pixel_aspect=dicom_header.pixel_aspect(dataset),
         region=dicom_header.region(dataset),
     )
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell by its suffix whether a clip is a DICOM file."""
-    return path.suffix.lower() == ".dcm"
 
 
 def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float | None]]:

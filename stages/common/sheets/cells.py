@@ -1,12 +1,12 @@
 """Read the rows of one sheet into entries: a frame number and 1, 0 or unknown a label."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from stages.common.errors import Problem
 from stages.common.sheets.columns import Column, Columns
-from stages.common.sheets.findings import Finding, runs, span
+from stages.common.sheets.findings import Finding, runs, spans
 from stages.common.sheets.names import normal
 from stages.common.sheets.numbering import FrameName, frame_name, runs_into
 from stages.common.sheets.rows import Entry, Formula, Row, Sheet
@@ -31,7 +31,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class _Wrong:
-    """One entry that cannot be taken as it stands; `_gather` joins equal ones of consecutive rows."""
+    """One entry that cannot be taken as it stands; `_gather` joins those that are alike."""
 
     kind: str
     column: Column
@@ -42,9 +42,11 @@ class _Wrong:
     remedy: str
 
 
-BLANK = ("blank cell", "0 or 1", "nothing", "Ask the expert; blank means unknown, not 0.")
+NOTHING = "nothing"
+BLANK = ("blank cell", "0 or 1", NOTHING, "Ask the expert; blank means unknown, not 0.")
 NOT_BINARY = ("not a label", "0, 1 or blank")
 FORMULA = ("computed entry", "a value", "a formula")
+MOST_SHOWN = 3  # names in one message
 PASTE = "Replace the formula by its value: copy the column, then paste special, values."
 
 
@@ -81,7 +83,7 @@ def _frame(row: Row, column: Column, clip: str, others: Mapping[str, str]) -> tu
     if isinstance(entry, Formula):
         return None, _Wrong("formula", column, "", *FORMULA, PASTE)
     name = frame_name(entry)
-    got = "nothing" if entry is None else repr(entry)
+    got = NOTHING if entry is None else repr(entry)
     if name is None:
         remedy = "Correct the cell, or delete the row if it is no frame."
         return None, _Wrong(
@@ -118,21 +120,34 @@ def _label(entry: Entry, label: str, column: Column) -> tuple[bool | None, _Wron
 
 
 def _gather(sheet: Sheet, wrong: Iterable[tuple[int, _Wrong]]) -> list[Finding]:
+    """Return a finding for equal entries of consecutive rows, and one a sheet for names with the same defect."""
     places: dict[_Wrong, list[int]] = {}
+    names: dict[_Wrong, dict[int, str]] = {}
     for row, mistake in wrong:
-        places.setdefault(mistake, []).append(row)
-    findings = [
-        (first, _finding(sheet, mistake, first, last)) for mistake, rows in places.items() for first, last in runs(rows)
+        if mistake.kind == "filename" and mistake.got != NOTHING:
+            names.setdefault(replace(mistake, got=""), {})[row] = mistake.got
+        else:
+            places.setdefault(mistake, []).append(row)
+    found = [(mistake, range(first, last + 1)) for mistake, rows in places.items() for first, last in runs(rows)] + [
+        (replace(mistake, got=_examples(list(entries.values()))), list(entries)) for mistake, entries in names.items()
     ]
-    return [finding for _, finding in sorted(findings, key=lambda item: item[0])]
+    return [_finding(sheet, mistake, rows) for mistake, rows in sorted(found, key=lambda item: item[1][0])]
 
 
-def _finding(sheet: Sheet, mistake: _Wrong, first: int, last: int) -> Finding:
-    rows = span(first, last)
-    where = f"{sheet.where}, row{'s' if last > first else ''} {rows}, column '{mistake.column.heading}'"
+def _examples(entries: list[str]) -> str:
+    different = list(dict.fromkeys(entries))
+    if len(different) == 1:
+        return different[0]
+    more = ", ..." if len(different) > MOST_SHOWN else ""
+    return f"{len(entries)} such entries: {', '.join(different[:MOST_SHOWN])}{more}"
+
+
+def _finding(sheet: Sheet, mistake: _Wrong, numbers: Sequence[int]) -> Finding:
+    rows = spans(numbers)
+    where = f"{sheet.where}, row{'s' if len(numbers) > 1 else ''} {rows}, column '{mistake.column.heading}'"
     problem = Problem(where, mistake.what, mistake.expected, mistake.got, mistake.remedy)
     case = {"rows": rows} | ({"label": mistake.label} if mistake.label else {})
-    return Finding(mistake.kind, problem, count=last - first + 1, case=case)
+    return Finding(mistake.kind, problem, count=len(numbers), case=case)
 
 
 def _merged(sheet: Sheet) -> list[Finding]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stages.common.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, entry, listed, normal, same
+from stages.common.sheets.names import as_yaml, close, entry, listed, normal
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.settings import LabelParams
 
@@ -97,11 +97,14 @@ def _undefined(sheet: Sheet, column: str, label: str, derived: str) -> Finding:
 
 
 def _candidates(columns: list[Column], title: str, params: LabelParams) -> list[Column]:
-    """Return the columns that can be `title`, by an alias or by their own heading."""
+    """Return the columns that can be `title`, by an alias or by their own heading.
+
+    An identical heading does not win over one spelt otherwise: nobody can tell which of the two was filled in.
+    """
     aliases = {normal(key): value for key, value in params.label_merge.column_aliases.items()}
-    named = {column: aliases.get(normal(column.heading), column.heading) for column in columns}
-    meant = same(title, named.values())
-    return [column for column, name in named.items() if name in meant]
+    return [
+        column for column in columns if normal(aliases.get(normal(column.heading), column.heading)) == normal(title)
+    ]
 
 
 def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) -> tuple[Column | None, list[Finding]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.common.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import listed, same
+from stages.common.sheets.names import listed, normal
 from stages.common.sheets.rows import Row, Sheet, filled, unreadable
 
 MAX_BYTES = 64 * 2**20  # far beyond any label table
@@ -25,7 +25,7 @@ def read_csv(path: Path, name: str, expert: str, clip_column: str) -> tuple[list
     if findings or not rows:
         return [], findings or [unreadable(name, "a heading and rows", "an empty file", "Fill it or remove it.")]
     heading = [str(entry).strip() for entry in rows[0].cells]
-    columns = [number for number, title in enumerate(heading) if title in same(clip_column, heading)]
+    columns = [number for number, title in enumerate(heading) if normal(title) == normal(clip_column)]
     if len(columns) != 1:
         got = f"{len(columns)} of them among {listed(heading)}"
         return [], [unreadable(name, f"one column '{clip_column}'", got, "Name the clip of each row in it.")]

@@ -5,12 +5,12 @@ where it cannot, a person does.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.common.errors import Problem
 from stages.common.sheets.findings import Finding, runs, span
-from stages.common.sheets.names import as_yaml, entry, normal
+from stages.common.sheets.names import as_yaml, entry, listed, normal
 from stages.common.sheets.rows import Entry, Sheet
 from stages.common.sheets.settings import LabelMerge
 
@@ -93,6 +93,33 @@ def first_number(
     if len(outside(numbers, 1 - general, frames)) < len(outside(numbers, general, frames)):
         return None, [_contradicted(sheet, numbers, frames, general)]
     return general, []
+
+
+def mixed_numbering(sheets: Mapping[str, Sheet], told: Mapping[str, int], section: LabelMerge) -> list[str]:
+    """Return a note where one expert's sheets were found to count differently: a wholly shifted sheet looks so, too.
+
+    Args:
+        sheets: clip_id -> sheet of one expert.
+        told: clip_id -> first number found.
+        section: sheets in `first_number_of` were settled by a person and are left out.
+    """
+    by_base: dict[int, list[str]] = {0: [], 1: []}
+    for clip_id, base in told.items():
+        sheet = sheets[clip_id]
+        if len(sheet.rows) > 1 and entry(section.first_number_of, sheet.expert, sheet.title) is None:
+            by_base[base].append(sheet.title)
+    if section.first_number != "auto" or not all(by_base.values()):
+        return []
+    fewer = min(by_base, key=lambda base: (len(by_base[base]), -base))
+    titles, others = by_base[fewer], by_base[1 - fewer]
+    pairs = ", ".join(f"{as_yaml(title)}: {fewer}" for title in titles)
+    whose = next(iter(sheets.values())).expert
+    return [
+        (f"expert '{whose}': " if whose else "")
+        + f"frame numbers start at {fewer} in {listed(titles)}, but at {1 - fewer} in {len(others)} other sheet(s). "
+        "A sheet whose labels are all shifted by one frame looks the same: open these clips beside their sheets, "
+        f"and if they are right, set label_merge.first_number_of: {{{pairs}}}."
+    ]
 
 
 def _undecided(sheet: Sheet, numbers: Sequence[int], frames: int, fitting: list[int]) -> Finding:

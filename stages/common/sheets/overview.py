@@ -1,11 +1,11 @@
 """A cohort in words and tables for the terminal; nothing here goes into a file, so it may name clips and sheets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from stages.common.clips.cohort import Clip
-from stages.common.clips.decode import Probe
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import as_yaml
 from stages.common.sheets.reading import Reading
@@ -15,9 +15,19 @@ from stages.common.sheets.shares import combinations, patients, shares, too_few_
 LEAST_PATIENTS = 2  # with a label, and without it: one to train on, one to test on
 
 
+@dataclass(frozen=True)
+class Size:
+    """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`."""
+
+    frames: int
+    width_px: int
+    height_px: int
+    frame_rate_hz: float | None
+
+
 def clip_table(
     clips: Sequence[Clip],
-    sizes: Mapping[str, Probe],
+    sizes: Mapping[str, Size],
     reading: Reading,
     labels: pd.DataFrame | None,
     params: LabelParams,
@@ -58,7 +68,7 @@ def _title(title: str | None, clip: Clip) -> str:
     return "as the clip" if title == clip.name else f"'{title}'"
 
 
-def _rate(size: Probe) -> str:
+def _rate(size: Size) -> str:
     return "-" if size.frame_rate_hz is None else f"{size.frame_rate_hz:.3g}"
 
 

@@ -14,7 +14,7 @@ from stages.common.sheets.files import read_files
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import entry, normal
-from stages.common.sheets.numbering import first_number
+from stages.common.sheets.numbering import first_number, mixed_numbering
 from stages.common.sheets.placement import Frames, place
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.settings import LabelMerge, LabelParams
@@ -114,6 +114,7 @@ def _read_expert(
         table = None if sheet is None else _read_sheet(reading, expert_id, sheet, clip, names, its, params)
         if its is not None:
             tables[clip.clip_id] = _unknown(its, params) if table is None else table
+    reading.notes += mixed_numbering(matched, reading.first_numbers[expert_id], params.label_merge)
     if tables:
         votes = pd.concat(tables, names=["clip_id"])
         reading.votes[expert_id] = complete(votes, params.label_merge.without)

@@ -4,19 +4,18 @@
 the check passes the stage.
 """
 
-import re
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from stages.common.errors import Problem
-from stages.common.labels import Label
+from stages.common.labels import Label, unusable_names
 from stages.common.params import Strict
-from stages.common.tables import LABEL_COLUMNS
+from stages.common.sheets.names import listed, normal
 
 Choice = Literal["stop", "warn"]
 Text = Annotated[str, Field(min_length=1)]
-LABEL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Without(Strict):
@@ -111,7 +110,7 @@ class LabelParams(Strict):
 def mistakes(params: LabelParams) -> list[Problem]:
     """Return what is wrong between keys of params.yaml that are right one by one."""
     section, known = params.label_merge, list(params.labels)
-    wrong = [_unlike_a_name(name) for name in params.names if not LABEL_NAME.fullmatch(name) or name in LABEL_COLUMNS]
+    wrong = unusable_names(params.names) + _shared_columns(params)
     if section.excludes_others is not None:
         wrong += _outside("excludes_others", section.excludes_others, known)
     for name, rule in section.without.items():
@@ -124,9 +123,18 @@ def mistakes(params: LabelParams) -> list[Problem]:
     return wrong
 
 
-def _unlike_a_name(name: str) -> Problem:
-    expected = f"a lower-case letter, then letters, digits and _, and none of {', '.join(LABEL_COLUMNS)}"
-    return Problem("params.yaml: labels", "name of a label", expected, repr(name), "Rename the label.")
+def _shared_columns(params: LabelParams) -> list[Problem]:
+    """Return the headings that two keys give to columns: one column cannot hold both."""
+    section = params.label_merge
+    headings = [section.filename_column, *(label.column for label in params.labels.values())]
+    headings += [rule.column for rule in section.without.values()]
+    twice = [form for form, count in Counter(map(normal, headings)).items() if count > 1]
+    where, what = "params.yaml: labels and label_merge", "one column for several things"
+    expected, remedy = "headings that differ in more than case, spaces and punctuation", "Correct the column names."
+    return [
+        Problem(where, what, expected, listed(heading for heading in headings if normal(heading) == form), remedy)
+        for form in twice
+    ]
 
 
 def _outside(key: str, value: str, allowed: list[str]) -> list[Problem]:
