@@ -35,7 +35,23 @@ def build(architecture: str, classes: int) -> nn.Module:
             f"params.yaml: architectures: expected names of torchvision ({', '.join(known)}), got {architecture!r}."
         )
     network: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes)
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+        _initialise_for_rectifiers(network)
     return network
+
+
+def _initialise_for_rectifiers(network: nn.Module) -> None:
+    """Draw the layers below the head as He et al. (2015, equation 10) do.
+
+    Without batch norm the signal of torch's default draw fades from layer to layer, and AlexNet from random weights
+    spends its first epochs on constant answers.
+    """
+    head = network.get_submodule(head_name(network))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module is not head:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def head_name(network: nn.Module) -> str:
