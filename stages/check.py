@@ -36,7 +36,7 @@ NAMING = (("decision", "go"), ("decision", "stop"), ("rule", "minimise"), ("rule
 
 
 class Params(LabelParams, CutParams):
-    """What decides whether the stages take a cohort, besides `labels`, `label_merge`, `size` and `extract_frames`.
+    """What decides whether the stages take a cohort, besides `labels`, `label_merge`, `size_px` and `extract_frames`.
 
     Attributes:
         protocols: splits; `patient` needs a patient a side.

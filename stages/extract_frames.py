@@ -48,7 +48,7 @@ PNG = (
 
 
 class Params(CutParams):
-    """What extract_frames reads of params.yaml, besides `size` and its own section."""
+    """What extract_frames reads of params.yaml, besides `size_px` and its own section."""
 
     cohort: CohortName  # folder under data/cohorts
 
@@ -119,7 +119,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     listing = check_clips(cohort)
     clips = listing.clips
     with replacing(out) as folder:
-        work = partial(extract_clip, folder=folder, size=params.size, params=params.extract_frames)
+        work = partial(extract_clip, folder=folder, size=params.size_px, params=params.extract_frames)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
         pairs = sorted(in_parallel(work, by_size, "clips", "clip"), key=lambda pair: clips.index(pair[0]))

@@ -7,6 +7,7 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
 from tests.closure import ROOT, closure, entry_of, imported
+from tests.workspace import read_params_file
 
 STAGES: list[PipelineStage] = Repo(str(ROOT)).index.stages
 
@@ -37,6 +38,18 @@ def test_a_stage_is_named_as_its_code(stage: PipelineStage) -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_every_stage_says_what_it_does(stage: PipelineStage) -> None:
     assert stage.desc
+
+
+def keys_of(value: object) -> set[str]:
+    """Return every key of a nested mapping."""
+    if not isinstance(value, dict):
+        return set()
+    return {str(key) for key in value} | {key for item in value.values() for key in keys_of(item)}
+
+
+def test_no_parameter_has_a_name_that_the_run_cache_ignores() -> None:
+    # DVC leaves `size` and `nfiles` out of the run-cache's key at any depth: another value would bring old outputs
+    assert not keys_of(read_params_file(ROOT / "params.yaml")) & {"size", "nfiles"}
 
 
 def test_evaluate_needs_no_torch() -> None:

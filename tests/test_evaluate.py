@@ -340,7 +340,7 @@ def test_names_must_be_names(small: Path) -> None:
     text = FRAME_ONLY.replace("stop: {cord: 1}", "stop: {chord: 1}").replace("{fluid: {sens", "{fluids: {sens")
     (small / "params.yaml").write_text(text.replace("vgg16: {}", "label_copy: {}"))
     with pytest.raises(
-        PipelineError, match=r"(?s)3 problems.*decision\.stop.*got chord.*subject_to.*got fluids.*got label_copy"
+        PipelineError, match=r"(?s)3 problems.*decision\.stop.*got 'chord'.*subject_to.*got 'fluids'.*got label_copy"
     ):
         evaluate.main()
 

@@ -35,7 +35,7 @@ SECTION: dict[str, Any] = {
 
 
 def params(size: int = 32, **changes: Any) -> Params:
-    return Params.model_validate({"cohort": "mine", "size": size, "extract_frames": SECTION | changes})
+    return Params.model_validate({"cohort": "mine", "size_px": size, "extract_frames": SECTION | changes})
 
 
 def framed(frames: int = 20, colour: bool = False) -> np.ndarray:
@@ -232,15 +232,15 @@ def test_main_reads_params_and_writes_the_stage_folder(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "data/cohorts/mine/a.mkv", framed())
     write_cohort(tmp_path / "data/cohorts/mine", {"a.mkv": "P001"})
-    (tmp_path / "params.yaml").write_text(json.dumps({"cohort": "mine", "size": 32, "extract_frames": SECTION}))
+    (tmp_path / "params.yaml").write_text(json.dumps({"cohort": "mine", "size_px": 32, "extract_frames": SECTION}))
     extract_frames.main()
     assert len(list((tmp_path / "data/extract_frames/C001").glob("*.png"))) == 20
     (tmp_path / "params.yaml").write_text(
-        json.dumps({"cohort": "../mine", "size": 2, "extract_frames": SECTION | {"crop": "guess", "strid": 2}})
+        json.dumps({"cohort": "../mine", "size_px": 2, "extract_frames": SECTION | {"crop": "guess", "strid": 2}})
     )
     with pytest.raises(PipelineError) as caught:
         extract_frames.main()
-    for key in ("cohort", "size", "extract_frames.crop", "extract_frames.strid"):
+    for key in ("cohort", "size_px", "extract_frames.crop", "extract_frames.strid"):
         assert f"params.yaml: {key}: " in str(caught.value)
 
 

@@ -54,7 +54,7 @@ def test_the_head_is_new_even_when_the_file_has_one_that_fits(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("name", "size"), [("alexnet", 32), ("densenet121", 16)])
 def test_pictures_too_small_for_a_network_are_one_message(name: str, size: int) -> None:
-    with pytest.raises(PipelineError, match=f"size: expected pictures large enough for {name}, got {size} px"):
+    with pytest.raises(PipelineError, match=f"size_px: expected pictures large enough for {name}, got {size} px"):
         refuse_small_pictures(build(name, 3), name, size)
 
 

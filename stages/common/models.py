@@ -70,8 +70,8 @@ def refuse_small_pictures(network: nn.Module, architecture: str, size: int) -> N
             network.eval()(torch.zeros(1, 3, size, size))
     except (RuntimeError, ValueError) as error:
         raise PipelineError(
-            f"params.yaml: size: expected pictures large enough for {architecture}, got {size} px ({error}). "
-            "Set size to 64 or more, or drop the architecture."
+            f"params.yaml: size_px: expected pictures large enough for {architecture}, got {size} px ({error}). "
+            "Set size_px to 64 or more, or drop the architecture."
         ) from error
 
 

@@ -61,7 +61,7 @@ def measure() -> dict[str, Any]:
     """Run the three stages on a phantom of the study's size and compare frames a second."""
     with tempfile.TemporaryDirectory() as name:
         folder = copy_project(Path(name) / "study")
-        set_params(folder, {"size": SIZE, "phantom.scale": 1.0, "preprocess.equalize.blur_px": 7})
+        set_params(folder, {"size_px": SIZE, "phantom.scale": 1.0, "preprocess.equalize.blur_px": 7})
         phantom_s = run_stage(folder, "stages.phantom")
         extract_s = run_stage(folder, "stages.extract_frames")
         augment_s = sum(run_stage(folder, "stages.augment", name) for name in VARIANT_NAMES)

@@ -57,7 +57,7 @@ def compare(architecture: str, params: dict[str, Any]) -> dict[str, float]:
     asked = recipe(params, architecture)
     count = asked.batch_size * STEPS.get(architecture, FASTER)
     data = Pictures(
-        torch.randint(0, 256, (count, params["size"], params["size"]), dtype=torch.uint8),
+        torch.randint(0, 256, (count, params["size_px"], params["size_px"]), dtype=torch.uint8),
         torch.randint(0, 2, (count, len(params["labels"]))).float(),
     )
     one = Pictures(data.grey[:2], data.truth[:2])  # the loop also looks at validation: two pictures
@@ -82,4 +82,4 @@ def measure() -> dict[str, Any]:
     torch.set_num_threads(params["train"]["threads"])
     torch.use_deterministic_algorithms(True)  # as train does on a CPU
     figures: dict[str, Any] = {name: compare(name, params) for name in params["architectures"]}
-    return {"size_px": params["size"], "batch": params["train"]["batch_size"], "architectures": figures}
+    return {"size_px": params["size_px"], "batch": params["train"]["batch_size"], "architectures": figures}

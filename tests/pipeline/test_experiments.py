@@ -70,7 +70,7 @@ def test_an_experiment_that_leaves_out_models_is_refused_by_evaluate(clone: Path
 
 
 def test_models_trained_on_other_pictures_are_refused_by_evaluate(clone: Path) -> None:
-    dvc(clone, "exp", "run", "-q", "-S", "size=72", "train@frame-resnet18")
+    dvc(clone, "exp", "run", "-q", "-S", "size_px=72", "train@frame-resnet18")
     done = dvc(clone, "repro", "-s", "evaluate", check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0

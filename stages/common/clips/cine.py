@@ -41,7 +41,7 @@ class CineParams(Strict):
 class CutParams(Strict):
     """The two top-level keys that say how clips are cut."""
 
-    size: int = Field(ge=16, le=1024)  # side of the square pictures in px
+    size_px: int = Field(ge=16, le=1024)  # side of the square pictures in px
     extract_frames: CineParams
 
 
