@@ -19,30 +19,31 @@ from stages.common.params import Strict
 Pictures = NDArray[np.uint8]
 
 
-class Range(Strict):
+class Ordered(Strict):
+    """Two bounds the right way round."""
+
+    min: float
+    max: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Ordered":
+        if self.min > self.max:
+            raise ValueError(f"min not above max ({self.max})")
+        return self
+
+
+class Range(Ordered):
     """Uniform draw from min to max."""
 
     min: float = Field(ge=0)
     max: float = Field(ge=0)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> "Range":
-        if self.min > self.max:
-            raise ValueError(f"min not above max ({self.max})")
-        return self
 
-
-class Whole(Strict):
+class Whole(Ordered):
     """Uniform draw of a whole number from min to max, both included."""
 
     min: int
     max: int
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Whole":
-        if self.min > self.max:
-            raise ValueError(f"min not above max ({self.max})")
-        return self
 
 
 class Shift(Whole):

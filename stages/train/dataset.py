@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from stages.common.errors import PipelineError
-from stages.common.tables import FRAME_COLUMNS, LABEL_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
+from stages.common.tables import FRAME_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
+from stages.common.truth import read_labels
 from stages.train.loop import Pictures
 
 DATA = Path("data")
@@ -24,7 +25,7 @@ def read_frames() -> pd.DataFrame:
 
 def read_truth(labels: list[str], frames: pd.DataFrame) -> NDArray[np.float32]:
     """Return (N, L) float32 truth in the order of `frames`: 1, 0, or NaN where unknown."""
-    table = read_table(DATA / "label_merge/labels.csv", (*LABEL_COLUMNS, *labels))
+    table = read_labels(DATA / "label_merge/labels.csv", labels)
     return table.set_index("frame_id").reindex(frames["frame_id"])[labels].to_numpy(np.float32)
 
 
