@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.evaluate.baselines import label_copy, majority
+from stages.common.evaluation.baselines import label_copy, majority
 from tests.split_cohort import LABELS, cohort_labels
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.evaluate.answers import Answers, Rows, collapsed_labels, model_answers
-from stages.evaluate.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
-from stages.evaluate.thresholds import Threshold
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, model_answers
+from stages.common.evaluation.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
+from stages.common.evaluation.thresholds import Threshold
 
 LABELS = ["bad_quality", "cord", "fluid"]
 RULE = Rule(

@@ -6,9 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from stages.evaluate import scores
-from stages.evaluate.decision import GO, NO_VIEW, STOP, UNKNOWN, Decision, decide, decision_confusion, decision_figures
-from stages.evaluate.thresholds import Threshold, choose_threshold
+from stages.common.evaluation import scores
+from stages.common.evaluation.decision import (
+    GO,
+    NO_VIEW,
+    STOP,
+    UNKNOWN,
+    Decision,
+    decide,
+    decision_confusion,
+    decision_figures,
+)
+from stages.common.evaluation.thresholds import Threshold, choose_threshold
 
 LABELS = ["bad_quality", "cord", "fluid"]
 SPINE = Decision(go={"fluid": 1, "cord": 0, "bad_quality": 0}, stop={"cord": 1})

@@ -15,34 +15,28 @@ them with the folder.
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-from pydantic import Field
 
 from stages.common.errors import Problem, raise_all, run
+from stages.common.evaluation.answers import Answers, Rows
+from stages.common.evaluation.baselines import BASELINES
+from stages.common.evaluation.decision import Decision
+from stages.common.evaluation.predictions import Training, refuse_missing, remove_undeclared
+from stages.common.evaluation.reading import CURVES, PREDICTIONS, Declared, files_of, read_answers, trainings
+from stages.common.evaluation.rule import Rule, judge, selection
+from stages.common.evaluation.thresholds import Threshold
 from stages.common.files import replacing, write_json, write_text
-from stages.common.labels import LabelName, unknown_labels
+from stages.common.labels import unknown_labels
 from stages.common.params import Strict, read_params
-from stages.common.protocols import FoldKey, Nothing, Protocol, declared, read_split
+from stages.common.protocols import declared
 from stages.common.tables import write_table
-from stages.common.truth import read_labels
 from stages.evaluate import plots
-from stages.evaluate.answers import Answers, Rows, baseline_answers, model_answers, split_rows
-from stages.evaluate.baselines import BASELINES
 from stages.evaluate.comparison import Figures, figures_of, long_table, refuse_different_tests
-from stages.evaluate.decision import Decision
 from stages.evaluate.page import protocol_markdown, whole_page
-from stages.evaluate.predictions import Training, read_all, refuse_missing, refuse_mix, remove_undeclared
-from stages.evaluate.rule import Rule, judge, selection
-from stages.evaluate.thresholds import Threshold
 
-PREDICTIONS = Path("data/predictions")
-CURVES = Path("data/curves")
-LABELS = Path("data/label_merge/labels.csv")
-SPLIT = Path("data/split")
 OUT = Path("metrics")
 
 
@@ -54,15 +48,10 @@ class Evaluate(Strict):
     rule: Rule  # how the model is chosen
 
 
-class Params(Strict):
+class Params(Declared):
     """What this stage reads of params.yaml."""
 
-    seed: int  # part of the predictions' place
     cohort: str  # `phantom` is said aloud in the comparison
-    labels: Annotated[dict[LabelName, Any], Field(min_length=1)]  # the keys are the label columns
-    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the models
-    protocols: dict[Protocol, Nothing]
-    folds: dict[FoldKey, Nothing]
     evaluate: Evaluate
 
 
@@ -87,41 +76,18 @@ def refuse_unknown_names(params: Params) -> None:
     raise_all(problems, "params.yaml has mistakes")
 
 
-def trainings(params: Params) -> list[Training]:
-    """Return every training that params.yaml declares."""
-    return [
-        Training(protocol, fold, params.seed, model)
-        for protocol, folds in declared(params.protocols, params.folds).items()
-        for fold, model in product(folds, params.architectures)
-    ]
-
-
-def read_answers(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
+def read(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
     """Return protocol -> its rows and the answers of each model to them, baselines first.
 
     Raises:
         PipelineError: files are missing, tables do not fit the split, or models were trained with different params.
     """
-    runs, labels = trainings(params), list(params.labels)
-    files = {training: Path(f"{training.below(PREDICTIONS)}.csv") for training in runs}
-    sidecars = {training: path.with_suffix(".json") for training, path in files.items()}
-    remove_undeclared(PREDICTIONS, [*files.values(), *sidecars.values()])
+    runs, files = trainings(params), files_of(params)
+    remove_undeclared(PREDICTIONS, [*files.values(), *(path.with_suffix(".json") for path in files.values())])
     remove_undeclared(CURVES, [training.below(CURVES) for training in runs])
-    refuse_missing([*files.values(), *sidecars.values(), *histories(runs).values()])
-    refuse_mix(sidecars)
-    frames = read_labels(LABELS, labels)
-    protocols = declared(params.protocols, params.folds)
-    splits = {protocol: read_split(SPLIT / f"{protocol}.csv", folds, frames) for protocol, folds in protocols.items()}
-    rows = {protocol: split_rows(split, labels) for protocol, split in splits.items()}
-    tables = read_all(files, {protocol: of.frames for protocol, of in rows.items()}, labels)
-    found = {}
-    for protocol, folds in protocols.items():
-        answers = baseline_answers(splits[protocol], labels)
-        for model in params.architectures:
-            scores = pd.concat([tables[Training(protocol, fold, params.seed, model)] for fold in folds]).to_numpy(float)
-            answers[model] = model_answers(rows[protocol], scores, labels, params.evaluate.threshold)
-        found[protocol] = rows[protocol], answers
-    return found
+    refuse_missing([*histories(runs).values()])
+    found = read_answers(params, params.evaluate.threshold)
+    return {protocol: (of.rows, dict(of.models)) for protocol, of in found.items()}
 
 
 def histories(runs: list[Training]) -> dict[Training, Path]:
@@ -164,7 +130,7 @@ def main() -> None:
     params = read_params(Params)
     refuse_unknown_names(params)
     labels, decision = list(params.labels), params.evaluate.decision
-    found = read_answers(params)
+    found = read(params)
     tables: dict[str, dict[str, Figures]] = {}
     for protocol, (rows, models) in found.items():
         tables[protocol] = {model: figures_of(rows, said, labels, decision, protocol) for model, said in models.items()}

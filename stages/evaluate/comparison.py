@@ -7,10 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.common.errors import PipelineError
-from stages.common.protocols import LEAVE_ONE_OUT
-from stages.evaluate.answers import Answers, Rows, collapsed_labels
-from stages.evaluate.decision import Decision, decide, decision_confusion, decision_figures
-from stages.evaluate.scores import (
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
+from stages.common.evaluation.decision import Decision, decide, decision_confusion, decision_figures
+from stages.common.evaluation.scores import (
     FN,
     FP,
     TN,
@@ -24,6 +23,7 @@ from stages.evaluate.scores import (
     roc_auc,
     rounded,
 )
+from stages.common.protocols import LEAVE_ONE_OUT
 
 Figures = dict[str, Figure]
 PER_LABEL = {

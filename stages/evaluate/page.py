@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
+from stages.common.evaluation.baselines import BASELINES
+from stages.common.evaluation.decision import DECISIONS, Decision
+from stages.common.evaluation.scores import Figure
 from stages.common.protocols import LEAVE_ONE_OUT
-from stages.evaluate.answers import Answers, Rows, collapsed_labels
-from stages.evaluate.baselines import BASELINES
 from stages.evaluate.comparison import Figures, decisions_of
-from stages.evaluate.decision import DECISIONS, Decision
-from stages.evaluate.scores import Figure
 
 PHANTOM = (
     "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"

@@ -8,14 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from stages.common.evaluation.answers import Answers, Rows
+from stages.common.evaluation.decision import DECISIONS, Decision
+from stages.common.evaluation.predictions import Training
+from stages.common.evaluation.rule import COUNTED, Rule
+from stages.common.evaluation.scores import FP, confusion
 from stages.common.protocols import LEAVE_ONE_OUT
 from stages.common.tables import read_table
-from stages.evaluate.answers import Answers, Rows
 from stages.evaluate.comparison import Figures, decisions_of
-from stages.evaluate.decision import DECISIONS, Decision
-from stages.evaluate.predictions import Training
-from stages.evaluate.rule import COUNTED, Rule
-from stages.evaluate.scores import FP, confusion
 
 KEYS = ("protocol", "model", "label", "panel", "point")
 POINTS = 200  # of a curve: a page with all of them takes seconds to open and shows nothing more

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.evaluate.scores import Said
+from stages.common.evaluation.scores import Said
 
 BASELINES = ("label_copy", "majority")
 

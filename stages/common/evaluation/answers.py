@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.evaluate.baselines import label_copy, majority
-from stages.evaluate.scores import Said, Truth
-from stages.evaluate.thresholds import Threshold, choose_threshold
+from stages.common.evaluation.baselines import label_copy, majority
+from stages.common.evaluation.scores import Said, Truth
+from stages.common.evaluation.thresholds import Threshold, choose_threshold
 
 
 @dataclass(frozen=True)
