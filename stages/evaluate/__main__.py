@@ -82,10 +82,11 @@ def read(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
     Raises:
         PipelineError: files are missing, tables do not fit the split, or models were trained with different params.
     """
-    runs, files = trainings(params), files_of(params)
-    remove_undeclared(PREDICTIONS, [*files.values(), *(path.with_suffix(".json") for path in files.values())])
+    runs = trainings(params)
+    tables = [file for path in files_of(params).values() for file in (path, path.with_suffix(".json"))]
+    remove_undeclared(PREDICTIONS, tables)
     remove_undeclared(CURVES, [training.below(CURVES) for training in runs])
-    refuse_missing([*histories(runs).values()])
+    refuse_missing([*tables, *histories(runs).values()])
     found = read_answers(params, params.evaluate.threshold)
     return {protocol: (of.rows, dict(of.models)) for protocol, of in found.items()}
 
