@@ -83,7 +83,8 @@ def read(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
         PipelineError: files are missing, tables do not fit the split, or models were trained with different params.
     """
     runs = trainings(params)
-    tables = [file for path in files_of(params).values() for file in (path, path.with_suffix(".json"))]
+    tables = list(files_of(params).values())
+    tables += [path.with_suffix(".json") for path in tables]
     remove_undeclared(PREDICTIONS, tables)
     remove_undeclared(CURVES, [training.below(CURVES) for training in runs])
     refuse_missing([*tables, *histories(runs).values()])
