@@ -21,7 +21,7 @@ PARAMS_FILE = Path("params.yaml")
 TOP_LEVEL = frozenset(
     {"seed", "cohort", "lr", "epochs", "size_px", "architectures", "protocols", "folds", "labels", "phantom",
      "extract_frames", "label_merge", "augment", "preprocess", "split", "train", "evaluate", "evidence",
-     "leakage", "audit", "explain", "label_review", "report"}
+     "bedside", "leakage", "audit", "explain", "label_review", "report"}
 )  # fmt: skip
 
 
