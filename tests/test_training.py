@@ -1,6 +1,7 @@
 """The loop, the loss, the rates and the collapse alarm, against torch's own functions and closed formulas."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from stages.train.loop import (
     optimizer_of,
     predict,
     rate_at,
+    step,
     train_epochs,
 )
 
@@ -152,3 +154,24 @@ def test_constant_answers_are_found_where_the_truth_varies() -> None:
     logits = torch.tensor([[-1.0, -1.0, 2.0], [-2.0, -1.0, 2.0], [-1.0, -3.0, -2.0]])
     # the first is constant and wrong to be; the second is constant as the truth is; the third varies
     assert constant_labels(logits, truth) == [0]
+
+
+def test_a_clipped_step_is_torchs_clip_grad_norm_and_adam() -> None:
+    for norm in (1e-3, 1e3):  # far below and far above the gradient's own
+        recipe = replace(RECIPE, clip_norm=norm)
+        torch.manual_seed(0)
+        ours, theirs = Small(), Small()
+        theirs.load_state_dict(ours.state_dict())
+        plain = torch.optim.Adam(theirs.parameters(), lr=recipe.lr, eps=1e-3)  # an eps that makes the scale matter
+        fused = optimizer_of(ours, "head", recipe)
+        fused.param_groups[0]["eps"] = 1e-3
+        pictures = half_lit(8)
+        for _ in range(3):
+            step(ours, pictures.grey, pictures.truth, recipe, fused)
+            plain.zero_grad()
+            masked_loss(theirs(normalised(pictures.grey, recipe)), pictures.truth).backward()
+            nn.utils.clip_grad_norm_(theirs.parameters(), norm)
+            plain.step()
+        for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose(own, other, rtol=1e-4, atol=1e-6)
+        assert not torch.allclose(next(ours.parameters()), next(Small().parameters()))
