@@ -51,8 +51,8 @@ def proportions(rows: Rows, answers: Answers, labels: Sequence[str], decision: D
 def label_frames(truth: Truth, said: Said, labels: Sequence[str]) -> dict[str, tuple[Flags, Flags]]:
     """Return name -> (rows, or rows x labels) of hits and of cases; hits are cases."""
     known, right = ~np.isnan(truth), (truth == 1) == said
-    whole = known.all(axis=1)
-    frames = {"accuracy": (right & known, known), "all labels right": (right.all(axis=1) & whole, whole)}
+    whole, correct = (np.asarray(flags.all(axis=1)) for flags in (known, right & known))
+    frames: dict[str, tuple[Flags, Flags]] = {"accuracy": (right & known, known), "all labels right": (correct, whole)}
     for column, label in enumerate(labels):
         yes, no, answer = truth[:, column] == 1, truth[:, column] == 0, said[:, column]
         frames |= {
@@ -69,15 +69,15 @@ def decision_frames(
 ) -> dict[str, tuple[Flags, Flags]]:
     """Return the same of what the answers mean at the bedside; frames whose decision is unknown are no cases."""
     truth = decide(rows.truth, labels, decision)
-    go = decide(answers.said.astype(float), labels, decision) == GO
-    of: dict[str, Flags] = {"dangerous": truth == STOP, "futile": truth == NO_VIEW, "found": truth == GO}
-    of["false"] = of["dangerous"] | of["futile"]
+    go: Flags = np.equal(decide(answers.said.astype(float), labels, decision), GO)
+    kinds = {"dangerous": [STOP], "futile": [NO_VIEW], "false": [STOP, NO_VIEW], "found": [GO]}
+    of = {name: np.isin(truth, wanted) for name, wanted in kinds.items()}
     return {f"GO {name}": (go & cases, cases) for name, cases in of.items()}
 
 
 def _per_patient(hits: Flags, cases: Flags, patients: NDArray[np.intp]) -> Cases:
     def total(flags: Flags) -> NDArray[np.int64]:
-        each = flags.reshape(len(patients), -1).sum(axis=1)
+        each = flags if flags.ndim == 1 else flags.sum(axis=1)
         return np.bincount(patients, weights=each, minlength=patients.max(initial=-1) + 1).astype(np.int64)
 
     return Cases(total(hits), total(cases))
