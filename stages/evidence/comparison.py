@@ -83,8 +83,8 @@ def sign_flips(differences: NDArray[np.float64], permutations: int, rng: np.rand
     """
     every = 2 ** len(differences)
     exact = every <= permutations
-    if not differences.any():
-        p = 1.0
+    if not differences.any() or len(differences) == 1:
+        p = 1.0  # every sign gives the same, as with a single patient, whose difference is as large either way
     else:
         zeros = np.zeros_like(differences)  # exchanging the members of a pair (d, 0) flips the sign of their difference
         p = permutation_test(
