@@ -128,6 +128,7 @@ def test_what_is_named_beforehand_says_why_it_cannot_be_compared() -> None:
     assert "not estimable" in named_beforehand("a", "b", {**both, "b": None}, ALL_SIGNS, rng())["why"]
     done = named_beforehand("a", "b", both, ALL_SIGNS, rng())
     assert (done["models"], done["why"], done["smallest_p"]) == (["a", "b"], None, 0.5)
+    assert list(done) == list(named_beforehand(None, None, both, ALL_SIGNS, rng()))
 
 
 def test_few_patients_cannot_separate_the_models() -> None:

@@ -16,6 +16,8 @@ from stages.common.evaluation.scores import FN, FP, TN, TP, confusion
 
 CASES = {"false_positive_rate": (FP, TN), "false_negative_rate": (FN, TP)}  # errors and the other cases of a rate
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+# What a comparison holds, so that one that cannot be made has the same keys
+KEYS = ("models", "losses", "difference", "patients", "better", "worse", "per_patient", "p", "smallest_p", "exact")
 DIGITS = 6  # of p, whose smallest value is 2 / 2^patients
 
 
@@ -131,15 +133,16 @@ def named_beforehand(
         permutations: as in `sign_flips`.
         rng: as in `sign_flips`.
     """
-    named = {"named_beforehand": "the winner by the doctor's rule against the simplest eligible model"}
+    named: dict[str, Any] = {"named_beforehand": "the winner by the doctor's rule against the simplest eligible model"}
+    named |= dict.fromkeys(KEYS)
     whole = {model: loss for model, loss in losses.items() if loss is not None}
     if winner is None or simplest is None:
-        return named | {"models": None, "why": "no model is eligible under the doctor's rule"}
+        return named | {"why": "no model is eligible under the doctor's rule"}
     if winner == simplest:
-        return named | {"models": [winner, simplest], "p": None, "why": "the winner is the simplest eligible model"}
+        return named | {"models": [winner, simplest], "why": "the winner is the simplest eligible model"}
     if winner not in whole or simplest not in whole:
         why = "the rule's loss is not estimable: no test frame has the cases of one of its rates"
-        return named | {"models": [winner, simplest], "p": None, "why": why}
+        return named | {"models": [winner, simplest], "why": why}
     return named | compare(winner, simplest, whole, permutations, rng) | {"why": None}
 
 
