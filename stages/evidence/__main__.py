@@ -1,0 +1,172 @@
+"""What may be believed of the comparison: intervals over patients, one paired test, and who wins in resamples.
+
+Reads   data/predictions/<protocol>/<fold>/<seed>/<model>.csv, .json   opens no model and no picture
+        data/label_merge/labels.csv, data/split/<protocol>.csv
+Writes  metrics/evidence.json                 below
+        metrics/plots/evidence_intervals.csv  protocol, model, metric, kind (interval or range), value, low, high,
+                                              patients: the numbers of evidence.json as a table to draw
+        metrics/plots/evidence_patients.csv   protocol, model, metric, patient, value, cases: a dot each
+
+The unit is the patient, never the frame: neighbours 1/30 s apart are no independent cases, and no test here takes them
+for such. Test rows are only reported; the winner comes from validation rows by the doctor's rule, as in evaluate.
+
+evidence.json, everything over test rows but where it says validation:
+
+    headline      the protocol to quote: leave_one_patient_out, else patient, else frame
+    confidence    of every interval
+    reading       sentences that belong beside the numbers
+    protocols     headline first; protocol ->
+      honest      false where frames of one infant are on both sides; `flag` then says so, else null
+      patients    on the test side
+      frames      on the test side
+      models      model (label_copy and majority first) -> metric -> one of
+                  {value, low, high, method, numerator, denominator, effective, patients, why}   a pooled proportion;
+                      `effective`: how many independent cases its cases are worth
+                  {value, lowest, highest, method, patients, why}   a mean over patients and its range: no interval
+      comparison  {named_beforehand, simplest_first, models: [winner, simplest], losses, difference, patients, better,
+                  worse, per_patient, p, smallest_p, exact, caveat, why}; negative differences are for the winner
+      all_pairs   {pairs: [the same of every pair, p_holm, separated], sentence, why}; below `all_pairs_from` patients
+                  pairs is null and the sentence says that this cohort cannot separate the models
+      win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
+
+What is not estimable is null, and `why` beside it says what is missing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.errors import PipelineError, run
+from stages.common.evaluation.answers import Rows
+from stages.common.evaluation.baselines import BASELINES
+from stages.common.evaluation.predictions import remove_undeclared
+from stages.common.evaluation.reading import PREDICTIONS, Protocoled, files_of, read_answers
+from stages.common.evaluation.rule import judge, winner_of
+from stages.common.files import write_json
+from stages.common.params import read_params
+from stages.common.progress import bar
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
+from stages.common.tables import write_table
+from stages.evidence.comparison import all_pairs, losses_of, named_beforehand
+from stages.evidence.figures import interval_rows, metrics_of, patient_rows
+from stages.evidence.params import Params, generator, simplest_first
+from stages.evidence.resamples import win_shares
+
+OUT = Path("metrics")
+HEADLINES = (LEAVE_ONE_OUT, "patient", "frame")  # the most honest first
+NOT_HONEST = "not honest: frames of one infant on both sides"
+READING = (
+    "Intervals count patients as witnesses, not frames: Korn and Graubard's with half a patient more, as "
+    "stages/common/evaluation/intervals.py explains.",
+    "Without any error (or any success) the bound is exact and counts a patient as one case, the worst there can be: "
+    "it can be wider than with a single error, because nothing is then known of how errors cluster.",
+    "F1, ROC AUC and average precision are means over patients with their range, which is no confidence interval.",
+    "Decisions are pooled over folds, scores never: each area is taken within one patient.",
+    "One training seed is declared. Other seeds would show the noise of optimisation; they are no patients and never "
+    "enter an interval.",
+    "No interval or test corrects for a leaking protocol.",
+)
+
+
+def read(params: Params) -> dict[str, Protocoled]:
+    """Return every model's answers; files of models no longer declared are deleted first, as evaluate does.
+
+    DVC hashes the folder after the run: whichever of the stages runs first must leave it as the others will find it.
+    """
+    tables = list(files_of(params).values())
+    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    return read_answers(params, params.evaluate.threshold)
+
+
+def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: list[str]) -> dict[str, Any]:
+    """Return what evidence.json says of one protocol beside its metrics."""
+    section, rule, labels = params.evidence, params.evaluate.rule, list(params.labels)
+    models = {model: answers for model, answers in of.models.items() if model not in BASELINES}
+    sides = {side: of.rows.on(side) for side in ("validation", "test")}
+    judged = {model: judge(of.rows, answers, labels, rule) for model, answers in models.items()}
+    fit = [model for model in simplest if not judged[model].reasons]
+    test = of.rows[sides["test"]]
+    losses = {model: losses_of(test, answers[sides["test"]], labels, rule) for model, answers in models.items()}
+    patients = len(np.unique(test.patients))
+    comparison = named_beforehand(
+        winner_of(judged)[0], next(iter(fit), None), losses, section.permutations,
+        generator(params.seed, protocol, "comparison"),
+    )  # fmt: skip
+    pairs = all_pairs(
+        losses, patients, section.all_pairs_from, section.confidence, section.permutations,
+        generator(params.seed, protocol, "pairs"),
+    )  # fmt: skip
+    shares = {
+        side: win_shares(
+            of.rows[mine], {model: answers[mine] for model, answers in models.items()}, labels, rule,
+            section.resamples, generator(params.seed, protocol, side),
+        )
+        for side, mine in sides.items()
+    }  # fmt: skip
+    comparison |= {"simplest_first": simplest, "caveat": caveat(of.rows, protocol)}
+    return {"comparison": comparison, "all_pairs": pairs, "win_shares": shares}
+
+
+def caveat(rows: Rows, protocol: str) -> str | None:
+    """Return what stands against the comparison: test patients who took part in choosing the winner."""
+    if protocol not in PATIENT_DISJOINT:
+        return NOT_HONEST
+    chose, tested = (set(rows.patients[rows.on(side)]) for side in ("validation", "test"))
+    both = len(chose & tested)
+    if not both:
+        return None
+    return f"{both} of {len(tested)} test patients helped to choose the winner, as validation patients of other folds"
+
+
+def protocol_metrics(
+    protocol: str, of: Protocoled, params: Params
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the metrics of every model, and the rows of the two plot tables."""
+    test = of.rows.on("test")
+    found, intervals, patients = {}, [], []
+    labels, decision = list(params.labels), params.evaluate.decision
+    for model, answers in bar(list(of.models.items()), f"evidence {protocol}", unit="model"):
+        metrics, dots = metrics_of(of.rows[test], answers[test], labels, decision, params.evidence.confidence)
+        found[model] = metrics
+        intervals += interval_rows(protocol, model, metrics)
+        patients += patient_rows(protocol, model, dots)
+    return found, intervals, patients
+
+
+def main() -> None:
+    """Read, count, resample, write."""
+    params = read_params(Params)
+    simplest = simplest_first(params)
+    answers = read(params)
+    if not answers:
+        raise PipelineError("params.yaml: protocols and folds: nothing to weigh. Declare a protocol, e.g. `frame: {}`.")
+    protocols, intervals, patients = {}, [], []
+    for protocol in [name for name in HEADLINES if name in answers]:
+        of = answers[protocol]
+        models, of_intervals, of_patients = protocol_metrics(protocol, of, params)
+        honest, test = protocol in PATIENT_DISJOINT, of.rows[of.rows.on("test")]
+        protocols[protocol] = {
+            "honest": honest,
+            "flag": None if honest else NOT_HONEST,
+            "patients": len(np.unique(test.patients)),
+            "frames": len(test.frames),
+            "models": models,
+            **protocol_evidence(protocol, of, params, simplest),
+        }
+        intervals += of_intervals
+        patients += of_patients
+    content = {
+        "headline": next(iter(protocols)),
+        "confidence": params.evidence.confidence,
+        "reading": list(READING),
+        "protocols": protocols,
+    }
+    write_json(OUT / "evidence.json", content, sort_keys=False)
+    write_table(OUT / "plots/evidence_intervals.csv", pd.DataFrame(intervals))
+    write_table(OUT / "plots/evidence_patients.csv", pd.DataFrame(patients))
+
+
+if __name__ == "__main__":
+    run(main)
