@@ -23,7 +23,7 @@ NOTHING = Pictures(torch.zeros(4, 4, 4, dtype=torch.uint8), torch.zeros(4, 1))
 def fitted(
     losses: list[float], kept: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Run `fit` over a loop that sets the weights anew each epoch; return the weights of all epochs, and what stayed."""
+    """Run `fit` over a loop that sets the weights anew each epoch; return all weights, and those that stayed."""
     network, states = nn.Linear(3, 1), []
 
     def epochs(*_: object) -> object:

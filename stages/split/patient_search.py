@@ -134,7 +134,7 @@ def _neighbours(current: NDArray[np.int8], sides: int) -> NDArray[np.int8]:
 def assign_folds(
     frames: pd.DataFrame, labels: Sequence[str], folds: Sequence[str], search: Search, rng: Rng
 ) -> dict[str, str]:
-    """Return patient -> fold: one each where they are as many, else folds as even in frames and labels as patients allow.
+    """Return patient -> fold: one each where they are as many, else folds as even in frames and labels as can be.
 
     Folds are numbered by their first patient, so that a fold is known by whom it tests and not by the seed's luck.
 

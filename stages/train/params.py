@@ -10,7 +10,6 @@ from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.loop import Recipe
 
-
 Kept = Literal["best", "last"]
 
 
