@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from stages.common.errors import PipelineError
 from stages.common.tables import SIDES
@@ -148,16 +149,64 @@ def test_a_side_without_patients_is_never_chosen() -> None:
 # --- folds -----------------------------------------------------------------------------------------------------------
 
 
+def folds_of(frames: pd.DataFrame, count: int, search: Search = SEARCH, seed: int = 0) -> dict[str, str]:
+    return assign_folds(frames, LABELS, [str(key) for key in range(count)], search, np.random.default_rng(seed))
+
+
+def worth(chosen: dict[str, str], frames: pd.DataFrame) -> tuple[int, float]:
+    """The deviation of folds from even ones: (classes missing, frames and labels)."""
+    numbers = np.array([int(chosen[patient]) for patient in sorted(chosen)], dtype=np.int8)
+    found = deviation_of(numbers, counts_of(frames), [1] * len(set(chosen.values())))
+    return found.missing, round(found.frames + found.labels, 10)
+
+
 @settings(deadline=None, max_examples=30)
-@given(sizes=st.lists(st.integers(1, 50), min_size=3, max_size=20), data=st.data())
+@given(sizes=st.lists(st.integers(1, 50), min_size=3, max_size=12), data=st.data())
 def test_every_patient_is_tested_once_and_no_fold_is_empty(sizes: list[int], data: st.DataObject) -> None:
-    folds = [str(key) for key in range(data.draw(st.integers(1, len(sizes))))]
-    frames = pd.DataFrame({"patient": np.repeat([f"P{place:03d}" for place in range(len(sizes))], sizes)})
-    chosen = assign_folds(frames, folds)
+    count = data.draw(st.integers(1, len(sizes)))
+    truth = np.random.default_rng(sum(sizes)).integers(0, 2, (sum(sizes), 3)).astype(float)
+    frames = pd.DataFrame(truth, columns=list(LABELS)).assign(
+        patient=np.repeat([f"P{place:03d}" for place in range(len(sizes))], sizes)
+    )
+    chosen = folds_of(frames, count, Search(exhaustive_up_to=1, restarts=1))
     assert sorted(chosen) == sorted(frames["patient"].unique())
-    assert set(chosen.values()) == set(folds)
-    load = frames["patient"].map(chosen).value_counts()
-    assert load.max() - load.min() <= max(sizes)  # what greedy balancing promises
+    assert set(chosen.values()) == {str(key) for key in range(count)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grouped_folds_are_the_evenest_that_brute_force_finds(seed: int) -> None:
+    frames = cohort_labels(patients=7, clips=1, unknown=0.1, seed=seed)
+    patients = sorted(frames["patient"].unique())
+    best = min(
+        worth(dict(zip(patients, map(str, numbers), strict=True)), frames)
+        for numbers in itertools.product(range(3), repeat=7)
+        if len(set(numbers)) == 3
+    )
+    assert worth(folds_of(frames, 3), frames) == best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_grouped_folds_are_at_least_as_even_as_scikit_learn_s(seed: int) -> None:
+    frames = cohort_labels(patients=40, clips=1, seed=seed)
+    combination = frames[list(LABELS)].to_numpy() @ [1, 2, 4]  # scikit-learn stratifies one label: their combination
+    peer = StratifiedGroupKFold(n_splits=5, shuffle=True, random_state=seed)
+    theirs = {
+        patient: str(fold)
+        for fold, (_, test) in enumerate(peer.split(frames, combination, frames["patient"]))
+        for patient in frames["patient"].iloc[test].unique()
+    }
+    assert worth(folds_of(frames, 5), frames) < worth(theirs, frames)
+
+
+def test_folds_are_the_same_again_and_numbered_by_their_first_patient() -> None:
+    frames = cohort_labels(patients=20, clips=1)
+    chosen = folds_of(frames, 4)
+    assert chosen == folds_of(frames.sample(frac=1, random_state=3), 4)  # the order of rows says nothing
+    assert list(dict.fromkeys(chosen[patient] for patient in sorted(chosen))) == ["0", "1", "2", "3"]
+
+
+def test_a_fold_a_patient_is_the_patients_in_their_order() -> None:
+    assert list(folds_of(cohort_labels(patients=5), 5).items()) == [(f"P{n + 1:03d}", str(n)) for n in range(5)]
 
 
 def test_more_folds_than_patients_is_refused(workspace: Path) -> None:

@@ -44,14 +44,24 @@ def read_params(model: type[Model], path: Path = PARAMS_FILE) -> Model:
     Raises:
         PipelineError: one message with every unknown key, wrong type and value out of range.
     """
-    content = _load_yaml(path)
-    problems = _unknown_keys(content, path)
+    content = load_yaml(path)
+    values = read_by(model, content)
+    raise_all(unknown_keys(content, path) + mistakes_in(values, model, path), f"{path} has mistakes")
+    return model.model_validate(values)
+
+
+def read_by(model: type[Strict], content: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of params.yaml's content that `model` reads."""
+    return {key: content[key] for key in model.model_fields if key in content}
+
+
+def mistakes_in(values: dict[str, Any], model: type[Strict], path: Path) -> list[Problem]:
+    """Return all that `model` has against values read from `path`."""
     try:
-        values = model.model_validate({key: content[key] for key in model.model_fields if key in content})
+        model.model_validate(values)
     except ValidationError as error:
-        problems += [_as_problem(detail, path) for detail in error.errors()]
-    raise_all(problems, f"{path} has mistakes")
-    return values
+        return [_as_problem(detail, path) for detail in error.errors()]
+    return []
 
 
 def one_entry(key: str, model: type[Strict]) -> type[BaseModel]:
@@ -63,7 +73,12 @@ def one_entry(key: str, model: type[Strict]) -> type[BaseModel]:
     return create_model("Section", __config__=ConfigDict(frozen=True, extra="ignore"), **fields)
 
 
-def _load_yaml(path: Path) -> dict[str, Any]:
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file's mapping, read as DVC reads it.
+
+    Raises:
+        PipelineError: it is absent, no YAML or no mapping.
+    """
     # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
@@ -76,7 +91,8 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _unknown_keys(content: dict[str, Any], path: Path) -> list[Problem]:
+def unknown_keys(content: dict[str, Any], path: Path) -> list[Problem]:
+    """Return a problem for each top-level key that params.yaml does not have."""
     allowed = ", ".join(sorted(TOP_LEVEL))
     return [
         Problem(f"{path}: {key}", "unknown key", f"one of {allowed}", repr(key), "Correct or remove it.")

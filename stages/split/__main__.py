@@ -143,7 +143,8 @@ def splits(frames: pd.DataFrame, params: Params) -> Iterator[tuple[str, str, Sid
         rng = generator(params.seed, "patient")
         yield "patient", "0", patient_sides(frames, labels, shares, params.split.search, rng)
     if params.folds:
-        patient_folds = assign_folds(frames, list(params.folds))
+        rng = generator(params.seed, LEAVE_ONE_OUT)
+        patient_folds = assign_folds(frames, labels, list(params.folds), params.split.search, rng)
         for fold in params.folds:
             yield LEAVE_ONE_OUT, fold, fold_sides(frames, fold, patient_folds, params)
 

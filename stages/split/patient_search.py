@@ -131,22 +131,22 @@ def _neighbours(current: NDArray[np.int8], sides: int) -> NDArray[np.int8]:
     return np.concatenate([moves, swaps])
 
 
-def assign_folds(frames: pd.DataFrame, folds: Sequence[str]) -> dict[str, str]:
-    """Return patient -> fold: one each where they are as many, else the largest patient goes to the emptiest fold.
+def assign_folds(
+    frames: pd.DataFrame, labels: Sequence[str], folds: Sequence[str], search: Search, rng: Rng
+) -> dict[str, str]:
+    """Return patient -> fold: one each where they are as many, else folds as even in frames and labels as can be.
+
+    Folds are numbered by their first patient, so that a fold is known by whom it tests and not by the seed's luck.
 
     Raises:
         PipelineError: fewer patients than folds.
     """
-    sizes = frames.groupby("patient").size().sort_index()
-    if len(sizes) < len(folds):
-        found = f"params.yaml: folds: {len(folds)} folds, but the cohort has {len(sizes)} patients"
-        raise PipelineError(f"{found}; a fold needs one to test. Remove {len(folds) - len(sizes)} folds.")
-    if len(sizes) == len(folds):
-        return dict(zip(sizes.index, folds, strict=True))
-    filled = dict.fromkeys(folds, 0)
-    chosen = {}
-    for patient, size in sizes.sort_values(ascending=False, kind="stable").items():
-        fold = min(filled, key=lambda key: filled[key])
-        chosen[str(patient)] = fold
-        filled[fold] += int(size)
-    return chosen
+    index, patients = pd.factorize(frames["patient"], sort=True)
+    if len(patients) < len(folds):
+        found = f"params.yaml: folds: {len(folds)} folds, but the cohort has {len(patients)} patients"
+        raise PipelineError(f"{found}; a fold needs one to test. Remove {len(folds) - len(patients)} folds.")
+    if len(patients) == len(folds):
+        return dict(zip(patients, folds, strict=True))
+    counts = patient_counts(frames[list(labels)].to_numpy(float), index, len(patients))
+    numbers = pd.factorize(best_assignment(counts, [1] * len(folds), search, rng))[0]  # in order of appearance
+    return {str(patient): folds[number] for patient, number in zip(patients, numbers, strict=True)}

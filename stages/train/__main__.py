@@ -9,8 +9,9 @@ Writes  data/predictions/<protocol>/<fold>/<seed>/<model>.csv   frame_id, split,
         data/curves/<protocol>/<fold>/<seed>/<model>/           history.csv, and DVCLive's curves
         data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle (none with --predictions-only)
 
-Derived pictures inherit their frame's side; validation and test read the originals only. The epoch is chosen by
-validation loss; test rows choose nothing. `lr` is the rate of the new head and each backbone has a scale of its own:
+Derived pictures inherit their frame's side; validation and test read the originals only. `train.kept_epoch` says for
+each protocol whether the epoch of the lowest validation loss is kept, or the last, fixed beforehand; test rows choose
+nothing. `lr` is the rate of the new head and each backbone has a scale of its own:
 at lr 0.01 with Adam a plain fine-tune of AlexNet or VGG16 collapses into constant answers.
 """
 
@@ -18,6 +19,7 @@ import argparse
 import copy
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,27 +39,40 @@ from stages.common.variants import VARIANT_NAMES
 from stages.train.dataset import DATA, digests, gather, read_frames, read_sides, read_truth
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
-from stages.train.params import Architecture, Shared, Train, params_of, recipe_of
+from stages.train.params import Architecture, Kept, KeptEpoch, Shared, Train, params_of, recipe_of
 
 COIN_LOSS = math.log(2)  # binary cross-entropy of always saying one half
 
 
-def fit(network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, curves: Path) -> list[Epoch]:
-    """Train, log every epoch, and leave the network with the weights of the best epoch by validation loss."""
+def fit(
+    network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, curves: Path, kept: Kept
+) -> list[Epoch]:
+    """Train, log every epoch, and leave the network with the weights of the epoch that `kept_line` returns."""
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     with Live(dir=str(curves), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         for epoch in train_epochs(network, head_name(network), train, validation, recipe):
-            if epoch.validation_loss < min((line.validation_loss for line in history), default=float("inf")):
-                best = copy.deepcopy(network.state_dict())
             history.append(epoch)
+            if kept == "best" and kept_line(history, kept) is epoch:
+                best = copy.deepcopy(network.state_dict())
             live.log_metric("train/loss", epoch.train_loss)
             live.log_metric("validation/loss", epoch.validation_loss)
             live.next_step()
-    if not best:
-        raise PipelineError(f"no epoch gave a finite validation loss ({history[-1]}). Lower lr or train.clip_norm.")
-    network.load_state_dict(best)
+    line = kept_line(history, kept)
+    if not math.isfinite(line.validation_loss):
+        raise PipelineError(
+            f"the {kept} epoch: expected a finite validation loss, got {line}. Lower lr or train.clip_norm."
+        )
+    if kept == "best":
+        network.load_state_dict(best)
     return history
+
+
+def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
+    """Return the epoch whose weights stay: the last, or the first with the lowest finite validation loss."""
+    if kept == "last":
+        return history[-1]
+    return min(history, key=lambda line: line.validation_loss if math.isfinite(line.validation_loss) else math.inf)
 
 
 def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:
@@ -70,7 +85,7 @@ def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[st
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.train", description="Train one network under one split.")
-    parser.add_argument("protocol", help="the name of a table in data/split")
+    parser.add_argument("protocol", choices=list(KeptEpoch.model_fields), help="the name of a table in data/split")
     parser.add_argument("fold", type=int, help="0 for the protocols frame and patient")
     parser.add_argument("architecture", help="a key of `architectures` in params.yaml")
     parser.add_argument("--predictions-only", action="store_true", help="write no bundle")
@@ -86,22 +101,21 @@ def _new_network(name: str, classes: int, size: int, params: Train, device: torc
     return network.to(device)
 
 
-def _report(params: Shared, architecture: Architecture, seen: dict[str, Any], history: list[Epoch]) -> dict[str, Any]:
+def _report(params: Shared, architecture: Architecture, seen: dict[str, Any], line: Epoch) -> dict[str, Any]:
     """Return what stands beside the predictions; evaluate refuses models trained with different `params`."""
     shared = params.model_dump(include={"seed", "lr", "epochs", "labels", "preprocess", "train"})
     return {
         "params": {**shared, **seen, "architecture": architecture.model_dump()},
-        "chosen_epoch": min(history, key=lambda line: line.validation_loss).epoch,
+        "chosen_epoch": line.epoch,
     }
 
 
-def _warn(name: str, constant: list[str], history: list[Epoch]) -> None:
+def _warn(name: str, constant: list[str], loss: float) -> None:
     if constant:
         print(f"COLLAPSED: {name} gives one constant answer on validation for {', '.join(constant)}", file=sys.stderr)
-    best = min(line.validation_loss for line in history)
-    if best > COIN_LOSS:
+    if loss > COIN_LOSS:
         print(
-            f"warning: {name}: validation loss {best:.3g}, worse than a coin's {COIN_LOSS:.3f}: lower lr",
+            f"warning: {name}: validation loss {loss:.3g}, worse than a coin's {COIN_LOSS:.3f}: lower lr",
             file=sys.stderr,
         )
 
@@ -133,15 +147,17 @@ def main() -> None:
     seen = {"size": train.grey.shape[-1], **digests(asked.protocol, variants)}
     network = _new_network(asked.architecture, len(labels), seen["size"], params.train, device)
     place = Path(asked.protocol, str(asked.fold), str(params.seed), asked.architecture)
-    history = fit(network, train, held["validation"], recipe, DATA / "curves" / place)
+    kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
+    history = fit(network, train, held["validation"], recipe, DATA / "curves" / place, kept)
+    line = kept_line(history, kept)
     logits = {side: predict(network, pictures.grey, recipe) for side, pictures in held.items()}
     constant = [labels[column] for column in constant_labels(logits["validation"], held["validation"].truth)]
-    _warn(asked.architecture, constant, history)
+    _warn(asked.architecture, constant, line.validation_loss)
 
     write_table(DATA / "curves" / place / "history.csv", pd.DataFrame([asdict(line) for line in history]))
     said = [predictions(frames["frame_id"].iloc[rows[side]], side, logits[side], labels) for side in held]
     write_table(DATA / "predictions" / place.with_suffix(".csv"), pd.concat(said).sort_values("frame_id"))
-    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, seen, history))
+    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, seen, line))
     if not asked.predictions_only:
         description = _describe(asked.architecture, train.grey.shape[-1], params)
         write_bundle(DATA / "train" / place.with_suffix(".safetensors"), network, description)

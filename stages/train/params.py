@@ -10,12 +10,23 @@ from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.loop import Recipe
 
+Kept = Literal["best", "last"]
+
+
+class KeptEpoch(Strict):
+    """Which epoch's weights stay, a protocol each: `best` by validation loss, or `last`, fixed beforehand."""
+
+    frame: Kept
+    patient: Kept
+    leave_one_patient_out: Kept
+
 
 class Train(Strict):
     """Section `train`: what all networks share."""
 
     weights: str  # random, imagenet, or a file
     weights_sha256: str | None  # of the file; null for random and imagenet
+    kept_epoch: KeptEpoch
     batch_size: int = Field(ge=2, le=4096)
     warmup: float = Field(ge=0, le=1)  # share of all steps over which the rates rise
     clip_norm: float = Field(gt=0)

@@ -1,0 +1,79 @@
+"""The table of an ablation: each finished experiment beside the one it is measured against."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.finished import PatientScores, Scores
+from stages.common.evaluation.baselines import BASELINES
+
+COLUMNS = (
+    "experiment", "against", "protocol", "model", "macro F1", "difference", "patients", "better in",
+    "mean difference", "spread", "smallest", "largest", "separates",
+)  # fmt: skip
+CAUTION = (
+    "Difference: macro F1 on test minus that of the experiment named under `against`. The other figures are over "
+    "patients: the same patient's macro F1 in both experiments, one minus the other; spread is the standard deviation "
+    "of that. **A mean difference below the spread separates nothing.** One above it is a hint from as many infants "
+    "as stand there and one training seed, not a proof; among many rows some stand out by chance. Frames of one infant "
+    "stand on both sides under protocol `frame`: what helps there may only help to recognise the infant."
+)
+
+
+def ablation_table(
+    against: Mapping[str, str | None], scores: Mapping[str, Scores], patients: Mapping[str, PatientScores]
+) -> pd.DataFrame:
+    """Return one row an experiment, protocol and model, experiments in the order of `against`.
+
+    Args:
+        against: experiment -> the one it is measured against, None for none.
+        scores: finished experiment -> its metrics/summary.json.
+        patients: finished experiment -> the scores of each patient.
+    """
+    rows = []
+    for name, other in against.items():
+        for protocol, models in scores.get(name, {}).items():
+            for model in (model for model in models if model not in BASELINES):
+                mine = {"experiment": name, "protocol": protocol, "model": model, "macro F1": models[model]}
+                theirs = scores.get(other or "", {}).get(protocol, {}).get(model)
+                known = theirs is not None and models[model] is not None
+                rows.append(
+                    mine
+                    | {"against": other, "difference": models[model] - theirs if known else None}  # type: ignore[operator]
+                    | _paired(*(patients.get(one or "", {}).get(protocol, {}).get(model, {}) for one in (name, other)))
+                )
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def _paired(mine: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, Any]:
+    """Return the paired differences over the patients that have a score in both; blanks where there are none."""
+    shared = sorted(mine.keys() & theirs.keys())
+    apart = np.array([mine[patient] - theirs[patient] for patient in shared])
+    found: dict[str, Any] = {"patients": len(shared) or None}
+    if not len(apart):
+        return found
+    found |= {"better in": int((apart > 0).sum()), "mean difference": float(apart.mean())}
+    found |= {"smallest": float(apart.min()), "largest": float(apart.max())}
+    if len(apart) == 1:
+        return found | {"separates": "nothing: one patient"}
+    spread = float(apart.std(ddof=1))
+    return found | {"spread": spread, "separates": "nothing" if abs(apart.mean()) <= spread else "a hint"}
+
+
+def markdown(table: pd.DataFrame, unfinished: Mapping[str, str], profile: str) -> str:
+    """Return the table for people, with what is not finished and the caution it must be read with."""
+    shown = table.map(_cell)
+    parts = [f"Ablation under profile `{profile}`", CAUTION]
+    parts += [shown.to_markdown(index=False, disable_numparse=True)] if len(shown) else ["No experiment is finished."]
+    parts += [f"- {name}: {state}" for name, state in unfinished.items()] and [
+        "Not finished:\n\n" + "\n".join(f"- {name}: {state}" for name, state in unfinished.items())
+    ]
+    return "\n\n".join(parts)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

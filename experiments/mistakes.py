@@ -1,0 +1,56 @@
+"""What the stages would have against a params.yaml, asked of every stage before any of them runs."""
+
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from stages.common.errors import Problem
+from stages.common.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
+
+PIPELINE = Path("dvc.yaml")
+MODULE = re.compile(r"python -m (stages\.\w+)")
+ITEM = re.compile(r"(\w+)\.\$\{[^}]+\}")  # augment.${key}: a stage that fans out reads its own entry of a section
+
+
+def entries(pipeline: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the definition of every stage of dvc.yaml; a fan-out is one."""
+    for name, stage in pipeline["stages"].items():
+        yield name, stage.get("do", stage)
+
+
+def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Strict]]:
+    """Return the classes through which a stage reads params.yaml: its `Params`, or `params_of` each item it fans out.
+
+    Args:
+        stage: its definition in dvc.yaml.
+        content: of params.yaml.
+    """
+    found = MODULE.search(str(stage["cmd"]))
+    if not found:
+        return []
+    name = found[1]
+    folder = Path(name.replace(".", "/"))
+    module = importlib.import_module(f"{name}.__main__" if (folder / "__main__.py").is_file() else name)
+    if hasattr(module, "Params"):
+        return [module.Params]
+    sections = [match[1] for match in map(ITEM.fullmatch, map(str, stage["params"])) if match]
+    return [module.params_of(key) for section in sections for key in content.get(section) or {}]
+
+
+def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> list[Problem]:
+    """Return what any stage has against `content`, each thing once, and the targets that are no stages."""
+    pipeline = load_yaml(PIPELINE)
+    found = unknown_keys(content, PARAMS_FILE)
+    for _, stage in entries(pipeline):
+        for model in classes_of(stage, content):
+            found += mistakes_in(read_by(model, content), model, PARAMS_FILE)
+    names = [name for name, _ in entries(pipeline)]
+    expected = f"one of {', '.join(names)}"
+    found += [
+        Problem(f"{source}: targets", "unknown stage", expected, target, "Correct it.")
+        for target in targets
+        if target.split("@")[0] not in names
+    ]
+    return list(dict.fromkeys(found))  # in the order of the pipeline
