@@ -23,14 +23,13 @@ import pandas as pd
 from stages.common.errors import Problem, raise_all, run
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.decision import Decision
 from stages.common.evaluation.predictions import Training, refuse_missing, remove_undeclared
 from stages.common.evaluation.reading import CURVES, PREDICTIONS, Declared, files_of, read_answers, trainings
-from stages.common.evaluation.rule import Rule, judge, selection
-from stages.common.evaluation.thresholds import Threshold
+from stages.common.evaluation.rule import judge, selection
+from stages.common.evaluation.section import Evaluate
 from stages.common.files import replacing, write_json, write_text
 from stages.common.labels import unknown_labels
-from stages.common.params import Strict, read_params
+from stages.common.params import read_params
 from stages.common.protocols import declared
 from stages.common.tables import write_table
 from stages.evaluate import plots
@@ -38,14 +37,6 @@ from stages.evaluate.comparison import Figures, figures_of, long_table, refuse_d
 from stages.evaluate.page import protocol_markdown, whole_page
 
 OUT = Path("metrics")
-
-
-class Evaluate(Strict):
-    """The section `evaluate`."""
-
-    threshold: Threshold  # how a probability becomes yes or no
-    decision: Decision  # how the labels become GO, stop or no view
-    rule: Rule  # how the model is chosen
 
 
 class Params(Declared):
