@@ -34,10 +34,12 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
         go: {right_frames, right_s, missed_frames, missed_s, expert_frames, unknown_frames},
         sustained_go: {clips_with_one, reached, never: [clip_id], seconds, expert_seconds, delay_s: spread, why},
         flicker_per_s: {mean, min, max, infants, expert_mean, why},
-        boundaries: {expert, unmatched, median_frames, why},
+        boundaries: {expert, model: how many changes, unmatched, median_frames (to the model's nearest), why},
         agreement: {raw, kappa: spread over clips, kappa_undefined_clips},
         abstention: {labels, vetoed_frames, dangerous_saved, futile_saved, right_lost: {infants, frames, seconds},
                      dangerous_infants_with, dangerous_infants_without, why},
+        at_evaluate_threshold: {dangerous, futile, right, missed: {infants, frames}}, without an operating point; of
+                     the networks alone,
         calibration: null for a baseline, or {label: {brier_before, brier_after, slope, intercept: range}}
       }}}}
 
@@ -63,10 +65,10 @@ from typing import Any
 from stages.bedside.abstention import vetoes
 from stages.bedside.choices import stacked
 from stages.bedside.clock import read_clock
+from stages.bedside.decided import decisions_table, timeline
 from stages.bedside.limits import limits
 from stages.bedside.protocol import CHOSEN, Report, Settings, report_on
 from stages.bedside.settings import Bedside
-from stages.bedside.tested import decisions_table, timeline
 from stages.bedside.verdict import exact_interval
 from stages.common.errors import Problem, raise_all, run
 from stages.common.evaluation.baselines import BASELINES
@@ -83,6 +85,7 @@ from stages.common.tables import write_table
 OUT = Path("data/bedside")
 METRICS = Path("metrics/bedside.json")
 PLOTS = Path("metrics/plots")
+FALSE = ("dangerous", "futile")
 HEADLINES = (LEAVE_ONE_OUT, "patient", "frame")  # the first that is declared
 
 
@@ -151,6 +154,19 @@ def write_plots(reports: Mapping[str, Report], headline: str) -> None:
     write_table(PLOTS / "bedside_timelines.csv", stacked({headline: lines}, "protocol"))
 
 
+def in_short(content: Mapping[str, Any]) -> str:
+    """Return the verdict on `chosen`, and a line a network with the spread of its thresholds over units."""
+    chosen = content["models"][CHOSEN]
+    if chosen["why"]:
+        return str(chosen["why"])
+    lines = [f"{kind} GO in {chosen[kind]['infants']} of {chosen[kind]['of_infants']} infants" for kind in FALSE]
+    for model, point in content["operating_point"].items():
+        spreads = {label: of["threshold"] for label, of in point["labels"].items()}
+        shown = [f"{label} {of['min']:.2f} to {of['max']:.2f}" for label, of in spreads.items()]
+        lines.append(f"thresholds of {model}: {', '.join(shown)}")
+    return "\n  ".join(lines)
+
+
 def main() -> None:
     """Choose the operating points, decide, judge, write."""
     params = read_params(Params)
@@ -168,6 +184,8 @@ def main() -> None:
                 write_table(folder / protocol / f"{model}.csv", decisions_table(of))
     write_json(METRICS, content_of(reports, headline, params), sort_keys=False)
     write_plots(reports, headline)
+    for protocol, report in reports.items():
+        print(f"{protocol}: {in_short(report.content)}")
 
 
 if __name__ == "__main__":

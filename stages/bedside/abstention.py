@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.bedside.clips import kinds
-from stages.bedside.tested import Tested
+from stages.bedside.decided import Decided
 from stages.common.evaluation.decision import GO, Decision, decide
 
 Content = dict[str, Any]
@@ -24,7 +24,7 @@ def without(decision: Decision, labels: list[str]) -> Decision | None:
     return Decision(go=needs, stop=decision.stop) if needs else None
 
 
-def abstention(of: Tested, decision: Decision) -> Content:
+def abstention(of: Decided, decision: Decision) -> Content:
     """Return which false GOs the veto saves and which right ones it loses; the expert's decision stays as it is."""
     labels = vetoes(decision)
     bold = without(decision, labels)
@@ -44,11 +44,11 @@ def abstention(of: Tested, decision: Decision) -> Content:
     }
 
 
-def _extent(of: Tested, flags: NDArray[np.bool_]) -> Content:
+def _extent(of: Decided, flags: NDArray[np.bool_]) -> Content:
     timed = ~np.isnan(of.seconds)
     seconds = round(float(of.seconds[flags & timed].sum()), 4) if timed.any() else None
     return {"infants": _infants(of, flags), "frames": int(flags.sum()), "seconds": seconds}
 
 
-def _infants(of: Tested, flags: NDArray[np.bool_]) -> int:
+def _infants(of: Decided, flags: NDArray[np.bool_]) -> int:
     return len(set(of.patients[flags]))

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from stages.bedside.decided import Decided
 from stages.bedside.temperature import logits
-from stages.bedside.tested import Tested
 from stages.bedside.verdict import mean_and_range
 
 Values = NDArray[np.float64]
@@ -36,7 +36,7 @@ def recalibration(values: Values, truth: Values) -> tuple[float, float] | str:
     return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
-def patient_calibration(of: Tested) -> pd.DataFrame:
+def patient_calibration(of: Decided) -> pd.DataFrame:
     """Return a row a label and infant: label, patient, frames, positives, FIGURES, why; none for a baseline."""
     columns = ["label", "patient", "frames", "positives", *FIGURES, "why"]
     if of.decider.before is None or of.decider.after is None:
@@ -69,7 +69,7 @@ def calibration_part(table: pd.DataFrame, labels: list[str]) -> dict[str, Any] |
     return {label: {name: mean_and_range(part[name]) for name in FIGURES} for label, part in by.items()}
 
 
-def reliability(of: Tested, bins: int) -> pd.DataFrame:
+def reliability(of: Decided, bins: int) -> pd.DataFrame:
     """Return the bins of the reliability plot, before and after the temperature; empty bins are left out.
 
     Bins have equal width and are pooled over infants; 1 belongs to the last. Columns as in the stage's docstring.

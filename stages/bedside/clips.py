@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
 from stages.bedside.clock import boundaries, distances, first_sustained, longest_run
-from stages.bedside.tested import Tested
+from stages.bedside.decided import Decided
 from stages.common.evaluation.decision import GO, NO_VIEW, STOP, UNKNOWN
 from stages.common.evaluation.scores import Figure
 
@@ -29,13 +29,13 @@ def kinds(expert: NDArray[np.int64], said: NDArray[np.int64]) -> dict[str, NDArr
     }
 
 
-def clip_table(of: Tested, sustained_s: float) -> pd.DataFrame:
+def clip_table(of: Decided, sustained_s: float) -> pd.DataFrame:
     """Return a row a clip: clip_id, patient, then what `clip_row` says."""
     rows = [_clip_row(of, clip_id, rows, sustained_s) for clip_id, rows in of.clips().items()]
     return pd.DataFrame(rows)
 
 
-def _clip_row(of: Tested, clip_id: str, rows: slice, sustained_s: float) -> Row:
+def _clip_row(of: Decided, clip_id: str, rows: slice, sustained_s: float) -> Row:
     frames, expert, said = of.frames.iloc[rows], of.expert[rows], of.decision[rows]
     seconds = of.seconds[rows]
     whole = len(frames) == int(frames["clip_frames"].iloc[0])

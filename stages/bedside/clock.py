@@ -74,10 +74,13 @@ def longest_run(flags: NDArray[np.bool_], seconds: Times) -> float:
 def first_sustained(flags: NDArray[np.bool_], times: Times, seconds: Times, sustained_s: float) -> float | None:
     """Return when a run of true has first held for `sustained_s`, in seconds from the clip's start; None for never."""
     starts, lengths = runs(flags, seconds)
-    long_enough = lengths >= sustained_s - CONTAINER_S
-    if not long_enough.any():
+    long_enough = starts[lengths >= sustained_s - CONTAINER_S]
+    if not len(long_enough):
         return None
-    return float(times[starts[np.argmax(long_enough)]] - times[0] + sustained_s)
+    held = np.cumsum(seconds[long_enough[0] :])
+    last = int(np.argmax(held >= sustained_s - CONTAINER_S))  # the frame in which it has held long enough
+    within = min(sustained_s - held[last] + seconds[long_enough[0] + last], seconds[long_enough[0] + last])
+    return float(times[long_enough[0] + last] - times[0] + within)
 
 
 def boundaries(decisions: NDArray[np.int64], indices: NDArray[np.int64]) -> Times:

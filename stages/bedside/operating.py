@@ -141,5 +141,6 @@ def winners(
         winner, why = winner_of(judged)
         if winner is None:
             why = "; ".join(f"{model}: {', '.join(of.reasons)}" for model, of in judged.items())
-        found[unit.name] = (winner, why)
+        # the rule speaks of validation, whose place the choosing rows take here
+        found[unit.name] = (winner, why.replace("on validation", "on the rows that choose").replace("validation ", ""))
     return found

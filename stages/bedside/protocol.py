@@ -10,16 +10,17 @@ from stages.bedside.abstention import abstention
 from stages.bedside.calibration import calibration_part, patient_calibration, reliability
 from stages.bedside.choices import operating_part, stacked, threshold_table, winner_part
 from stages.bedside.choosing import Unit, choosing_rows, units_of
-from stages.bedside.clips import clip_table, patient_table, written
+from stages.bedside.clips import clip_table, kinds, patient_table, written
+from stages.bedside.decided import Decided, on_test
 from stages.bedside.operating import Decider, Point, assemble, baseline, network, points_of, winners
 from stages.bedside.settings import Bedside
-from stages.bedside.tested import Tested, tested
 from stages.bedside.verdict import SCATTERED, verdict
+from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.decision import Decision
+from stages.common.evaluation.decision import Decision, decide
 from stages.common.evaluation.reading import Protocoled
 from stages.common.evaluation.rule import Rule
-from stages.common.evaluation.scores import Truth
+from stages.common.evaluation.scores import Said, Truth
 
 Content = dict[str, Any]
 CHOSEN = "chosen"
@@ -56,7 +57,7 @@ class Report:
     """
 
     content: Content
-    decided: Mapping[str, Tested]
+    decided: Mapping[str, Decided]
     plots: Mapping[str, pd.DataFrame]
 
 
@@ -69,9 +70,11 @@ def report_on(protocol: str, asked: Protocoled, settings: Settings) -> Report:
     won = winners(rows, scores, points, units, settings.labels, settings.rule)
     deciders = _deciders(asked, scores, points, won, units)
     decided = {
-        model: tested(rows, of, settings.clock, settings.labels, settings.decision) for model, of in deciders.items()
+        model: on_test(rows, of, settings.clock, settings.labels, settings.decision) for model, of in deciders.items()
     }
     parts = {model: _model_part(of, settings) for model, of in decided.items()}
+    for model in scores:
+        parts[model].content["at_evaluate_threshold"] = plain(rows, asked.models[model].said, settings)
     everyone = next(iter(parts.values()))
     content = {
         "choosing_rows": choosing_rows(protocol),
@@ -101,6 +104,15 @@ def _deciders(
     return found | {CHOSEN: assemble({name: who for name, (who, _) in won.items()}, scores, points, units)}
 
 
+def plain(rows: Rows, said: Said, settings: Settings) -> Content:
+    """Return infants and frames of each kind of GO at the threshold of evaluate, without an operating point."""
+    test = rows.on("test")
+    truth = decide(rows.truth[test], settings.labels, settings.decision)
+    found = kinds(truth, decide(said[test].astype(float), settings.labels, settings.decision))
+    patients = rows.patients[test]
+    return {kind: {"infants": len(set(patients[flag])), "frames": int(flag.sum())} for kind, flag in found.items()}
+
+
 @dataclass(frozen=True)
 class _Part:
     content: Content
@@ -110,7 +122,7 @@ class _Part:
     calibration: pd.DataFrame
 
 
-def _model_part(of: Tested, settings: Settings) -> _Part:
+def _model_part(of: Decided, settings: Settings) -> _Part:
     """Return a model's part of bedside.json and its rows of the plots."""
     calibrated, bins = patient_calibration(of), reliability(of, settings.bedside.reliability_bins)
     if not len(of.frames):

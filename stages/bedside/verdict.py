@@ -148,11 +148,12 @@ def _flicker(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
 def _boundaries(clips: pd.DataFrame) -> Content:
     whole = clips[clips["whole"]]
     if not len(whole):
-        return {"expert": None, "unmatched": None, "median_frames": None, "why": SCATTERED}
+        return {"expert": None, "model": None, "unmatched": None, "median_frames": None, "why": SCATTERED}
     far = [distance for distances in whole["boundary_frames"] for distance in distances]
     why = None if far else "no change of the expert's decision has one of the model's in its clip"
     return {
         "expert": int(whole["boundaries"].sum()),
+        "model": int(whole["changes"].sum()),  # a flickering model is near every boundary
         "unmatched": int(whole["boundaries_unmatched"].sum()),
         "median_frames": rounded(float(np.median(far))) if far else None,
         "why": why,

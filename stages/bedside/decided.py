@@ -18,7 +18,7 @@ NAMES = np.array([*DECISIONS, UNKNOWN_NAME], dtype=object)  # UNKNOWN is -1: the
 
 
 @dataclass(frozen=True)
-class Tested:
+class Decided:
     """One model's decisions on test rows, clip by clip in time.
 
     Attributes:
@@ -56,7 +56,7 @@ class Tested:
         return {str(name): slice(int(start), int(start + count)) for name, start, count in found}
 
 
-def tested(rows: Rows, decider: Decider, clock: pd.DataFrame, labels: Sequence[str], decision: Decision) -> Tested:
+def on_test(rows: Rows, decider: Decider, clock: pd.DataFrame, labels: Sequence[str], decision: Decision) -> Decided:
     """Return the answered test rows of a protocol, in the order of clips and frames.
 
     Raises:
@@ -69,7 +69,7 @@ def tested(rows: Rows, decider: Decider, clock: pd.DataFrame, labels: Sequence[s
     columns = ["frame_id", "clip_id", "patient", "frame_index"]
     frames = timed(rows.frames.iloc[order][columns].reset_index(drop=True), clock)
     truth, mine = rows.truth[order], decider[order]
-    return Tested(
+    return Decided(
         frames=frames,
         labels=labels,
         truth=truth,
@@ -79,7 +79,7 @@ def tested(rows: Rows, decider: Decider, clock: pd.DataFrame, labels: Sequence[s
     )
 
 
-def decisions_table(of: Tested) -> pd.DataFrame:
+def decisions_table(of: Decided) -> pd.DataFrame:
     """Return data/bedside/<protocol>/<model>.csv: a row a test frame; probabilities are blank for a baseline."""
     table = of.frames.drop(columns="clip_frames").assign(answered_by=of.decider.answered_by)
     for column, label in enumerate(of.labels):
@@ -89,7 +89,7 @@ def decisions_table(of: Tested) -> pd.DataFrame:
     return table.assign(truth=NAMES[of.expert], decision=NAMES[of.decision])
 
 
-def timeline(of: Tested) -> pd.DataFrame:
+def timeline(of: Decided) -> pd.DataFrame:
     """Return what a timeline of each clip draws; columns as in the stage's docstring."""
     unused = ["frame_id", "answered_by", *(f"{label}_said" for label in of.labels)]
     return decisions_table(of).drop(columns=unused)
