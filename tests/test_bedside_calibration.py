@@ -77,6 +77,8 @@ def test_brier_scores_are_scikit_learn_s_in_each_infant_over_known_labels() -> N
 def test_the_summary_is_a_mean_over_infants() -> None:
     table = patient_calibration(decided())
     cord = table[table["label"] == "cord"]
+    table.loc[table["label"] == "fluid", "why"] = ["all no", "", "all no"]
+    assert calibration_part(table, LABELS)["fluid"]["why"] == {"all no": 2}
     found = calibration_part(table, LABELS)["cord"]["slope"]
     assert found["mean"] == pytest.approx(cord["slope"].mean(), abs=1e-4)
     assert (found["min"], found["infants"]) == (pytest.approx(cord["slope"].min(), abs=1e-4), 3)

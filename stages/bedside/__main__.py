@@ -16,7 +16,7 @@ come from the other patients' out-of-fold test rows; under a protocol of one fol
 the networks behind the other patients' rows have seen patient i in training.
 
 bedside.json; what cannot be estimated is null, and `why` beside it says so. `spread` is {min, median, max} or null,
-`range` is {mean, min, max, infants (that have one)} or null, times in seconds:
+`range` is {mean, min, max, infants (that have one)} or null; seconds are null where no clip states its times:
 
     cohort, headline_protocol, labels, models (in order), limits: [sentence], settings: the section `bedside`
     decision: {go, stop, vetoes: [labels that veto a GO without being a stop]}
@@ -40,7 +40,8 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
                      dangerous_infants_with, dangerous_infants_without, why},
         at_evaluate_threshold: {dangerous, futile, right, missed: {infants, frames}}, without an operating point; of
                      the networks alone,
-        calibration: null for a baseline, or {label: {brier_before, brier_after, slope, intercept: range}}
+        calibration: null for a baseline, or {label: {brier_before, brier_after, slope, intercept: range,
+                     why: {sentence: how many infants have no slope and intercept for it}}}
       }}}}
 
 metrics/plots/bedside_<name>.csv, blank where not estimable:

@@ -62,11 +62,21 @@ def _of_patient(truth: Values, before: Values, after: Values) -> tuple[Any, ...]
 
 
 def calibration_part(table: pd.DataFrame, labels: list[str]) -> dict[str, Any] | None:
-    """Return label -> figure -> mean and range over infants; None for a baseline."""
+    """Return label -> figure -> mean and range over infants, and why some have no line; None for a baseline."""
     if table.empty:
         return None
     by = {label: table[table["label"] == label] for label in labels}
-    return {label: {name: mean_and_range(part[name]) for name in FIGURES} for label, part in by.items()}
+    return {
+        label: {name: mean_and_range(part[name]) for name in FIGURES} | {"why": _whys(part)}
+        for label, part in by.items()
+    }
+
+
+def _whys(part: pd.DataFrame) -> dict[str, int]:
+    """Return why infants have no line -> how many."""
+    return {
+        str(why): int(count) for why, count in part.loc[part["why"] != "", "why"].value_counts().sort_index().items()
+    }
 
 
 def reliability(of: Decided, bins: int) -> pd.DataFrame:
