@@ -1,0 +1,96 @@
+"""How long a frame stands, and what lasts how long within a clip."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.common.errors import PipelineError
+from stages.common.tables import DIGITS, FRAME_COLUMNS, read_table
+
+FRAMES = Path("data/extract_frames/frames.csv")
+CONTAINER_S = 0.002  # Matroska states times in whole milliseconds: a run of 0.5 s may read as 0.499
+Times = NDArray[np.float64]
+
+
+def read_clock(longest_frame_s: float, path: Path = FRAMES) -> pd.DataFrame:
+    """Return frames.csv with what `durations` adds, frames of a clip in order."""
+    return durations(read_table(path, FRAME_COLUMNS, text=("frame_id", "clip_id", "patient")), longest_frame_s)
+
+
+def durations(frames: pd.DataFrame, longest_frame_s: float) -> pd.DataFrame:
+    """Return the frames, clip by clip in time, with duration_s and clip_frames (how many the clip has).
+
+    A frame stands for the time to the next kept frame of its clip, at most `longest_frame_s`: what a thinned clip
+    leaves out was not looked at. The last frame stands for the clip's median step, the only frame of a clip for the
+    cohort's. Clips that state no times have no durations (NaN).
+    """
+    table = frames.sort_values(["clip_id", "frame_index"], ignore_index=True)
+    clips, times = table["clip_id"], table["time_s"].astype(float)
+    steps = times.groupby(clips).shift(-1) - times
+    cohort = steps.median() if steps.notna().any() else longest_frame_s
+    whole = steps.fillna(steps.groupby(clips).transform("median")).fillna(cohort)
+    timed = times.notna().groupby(clips).transform("all")
+    stands = whole.clip(upper=longest_frame_s).where(timed).round(DIGITS)
+    return table.assign(duration_s=stands, clip_frames=clips.groupby(clips).transform("size"))
+
+
+def timed(frames: pd.DataFrame, clock: pd.DataFrame) -> pd.DataFrame:
+    """Return `frames` with time_s, duration_s and clip_frames of the clock.
+
+    Raises:
+        PipelineError: a frame is not in the clock.
+    """
+    columns = ["frame_id", "time_s", "duration_s", "clip_frames"]
+    known = frames["frame_id"].isin(clock["frame_id"])
+    if not known.all():
+        strange = frames.loc[~known, "frame_id"].iloc[0]
+        raise PipelineError(
+            f"{FRAMES}: frame {strange} of data/split is missing. Run `dvc repro bedside`, which makes both."
+        )
+    return frames.merge(clock[columns], on="frame_id", how="left", validate="many_to_one")
+
+
+def runs(flags: NDArray[np.bool_], seconds: Times) -> tuple[NDArray[np.intp], Times]:
+    """Return where runs of true begin and how long each lasts.
+
+    Args:
+        flags: (frames,) of one clip, in time.
+        seconds: (frames,) how long each frame stands.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    passed = np.concatenate([[0.0], np.cumsum(seconds)])
+    return starts, passed[ends] - passed[starts]
+
+
+def longest_run(flags: NDArray[np.bool_], seconds: Times) -> float:
+    """Return the seconds of the longest run of true, 0 where there is none."""
+    _, lengths = runs(flags, seconds)
+    return float(lengths.max(initial=0.0))
+
+
+def first_sustained(flags: NDArray[np.bool_], times: Times, seconds: Times, sustained_s: float) -> float | None:
+    """Return when a run of true has first held for `sustained_s`, in seconds from the clip's start; None for never."""
+    starts, lengths = runs(flags, seconds)
+    long_enough = starts[lengths >= sustained_s - CONTAINER_S]
+    if not len(long_enough):
+        return None
+    held = np.cumsum(seconds[long_enough[0] :])
+    last = int(np.argmax(held >= sustained_s - CONTAINER_S))  # the frame in which it has held long enough
+    within = min(sustained_s - held[last] + seconds[long_enough[0] + last], seconds[long_enough[0] + last])
+    return float(times[long_enough[0] + last] - times[0] + within)
+
+
+def boundaries(decisions: NDArray[np.int64], indices: NDArray[np.int64]) -> Times:
+    """Return where the decision changes, halfway between the two frames, in frames of the recorded clip."""
+    changes = np.flatnonzero(np.diff(decisions))
+    return (indices[changes] + indices[changes + 1]) / 2
+
+
+def distances(places: Times, others: Times) -> Times:
+    """Return how far each of `places` is from the nearest of `others`, both in order; infinite where there is none."""
+    if not len(others):
+        return np.full(len(places), np.inf)
+    return np.abs(places[:, None] - others[None, :]).min(axis=1)

@@ -1,0 +1,160 @@
+"""The bedside verdict of one model: infants first, then clips and seconds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from stages.bedside.clips import written
+from stages.common.evaluation.scores import rounded
+
+Content = dict[str, Any]
+CONFIDENCE = 0.95
+NO_TIMES = "no tested clip states its times"
+SCATTERED = "the tested frames of this protocol are scattered over their clips: nothing follows or lasts"
+
+
+def exact_interval(events: int, of: int) -> list[float] | None:
+    """Return the 95 % Clopper-Pearson interval of a share of infants, None of nobody; 0 of 8 reach up to .369."""
+    if not of:
+        return None
+    found = binomtest(events, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
+    return [round(float(found.low), 4), round(float(found.high), 4)]
+
+
+def spread(values: pd.Series | list[float]) -> Content | None:
+    """Return min, median and max of the values that there are, None of none."""
+    found = np.asarray(pd.Series(values, dtype=float).dropna())
+    if not len(found):
+        return None
+    return {name: round(float(of(found)), 4) for name, of in (("min", np.min), ("median", np.median), ("max", np.max))}
+
+
+def mean_and_range(values: pd.Series | list[float]) -> Content | None:
+    """Return mean, min and max over the infants that have a value, and how many they are; None where none has."""
+    found = np.asarray(pd.Series(values, dtype=float).dropna())
+    if not len(found):
+        return None
+    parts = {name: round(float(of(found)), 4) for name, of in (("mean", np.mean), ("min", np.min), ("max", np.max))}
+    return parts | {"infants": len(found)}
+
+
+def total(values: pd.Series) -> float | None:
+    """Return the sum of the values that there are, None of none."""
+    found = values.dropna()
+    return round(float(found.sum()), 4) if len(found) else None
+
+
+def why_not(clips: pd.DataFrame) -> str | None:
+    """Return why nothing that lasts can be told, None where it can."""
+    if not clips["whole"].any():
+        return SCATTERED
+    return None if written(clips)["timed_s"].notna().any() else NO_TIMES
+
+
+def tested_part(clips: pd.DataFrame) -> Content:
+    """Return what was tested."""
+    return {
+        "infants": int(clips["patient"].nunique()),
+        "clips": len(clips),
+        "frames": int(clips["frames"].sum()),
+        "seconds": total(clips["seconds"]),
+        "clips_without_times": int(clips["seconds"].isna().sum()),
+    }
+
+
+def verdict(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
+    """Return a model's verdict; the keys stand in the stage's docstring.
+
+    Args:
+        clips: what `clip_table` returned.
+        patients: what `patient_table` made of it.
+    """
+    return {
+        "tested": tested_part(clips),
+        "dangerous": false_gos(clips, patients, "dangerous"),
+        "futile": false_gos(clips, patients, "futile"),
+        "go": _gos(clips),
+        "sustained_go": _sustained(clips),
+        "flicker_per_s": _flicker(clips, patients),
+        "boundaries": _boundaries(clips),
+        "agreement": {
+            "raw": spread(clips["agreement"]),
+            "kappa": spread(clips["kappa"]),
+            "kappa_undefined_clips": int(clips["kappa"].isna().sum()),
+        },
+    }
+
+
+def false_gos(clips: pd.DataFrame, patients: pd.DataFrame, kind: str) -> Content:
+    """Return how many infants, clips and seconds have a false GO of one kind.
+
+    An infant is at risk where the expert sees what the GO would be false over: the others cannot have one.
+    """
+    seen = patients["stop_frames" if kind == "dangerous" else "no_view_frames"] > 0
+    infants, at_risk = int((patients[f"{kind}_frames"] > 0).sum()), int(seen.sum())
+    longest = written(clips)[f"{kind}_longest_s"]
+    found = longest[longest > 0]
+    return {
+        "infants": infants,
+        "of_infants": len(patients),
+        "interval_95": exact_interval(infants, len(patients)),
+        "infants_at_risk": at_risk,
+        "interval_95_at_risk": exact_interval(infants, at_risk),
+        "clips": int((clips[f"{kind}_frames"] > 0).sum()),
+        "of_clips": len(clips),
+        "frames": int(clips[f"{kind}_frames"].sum()),
+        "seconds": total(clips[f"{kind}_s"]),
+        "longest_run_s": None if longest.isna().all() else round(float(longest.max()), 4),
+        "longest_run_clip": str(clips.loc[found.idxmax(), "clip_id"]) if len(found) else None,
+        "why": why_not(clips),
+    }
+
+
+def _gos(clips: pd.DataFrame) -> Content:
+    return {
+        "right_frames": int(clips["right_frames"].sum()),
+        "right_s": total(clips["right_s"]),
+        "missed_frames": int(clips["missed_frames"].sum()),
+        "missed_s": total(clips["missed_s"]),
+        "expert_frames": int(clips["go_frames"].sum()),
+        "unknown_frames": int(clips["unknown_frames"].sum()),
+    }
+
+
+def _sustained(clips: pd.DataFrame) -> Content:
+    told = written(clips)
+    there = told[told["expert_sustained_go_s"].notna()]
+    why = why_not(clips) or (None if len(there) else "the expert has no GO that lasts so long in any tested clip")
+    return {
+        "clips_with_one": len(there),
+        "reached": int(there["sustained_go_s"].notna().sum()),
+        "never": sorted(there.loc[there["sustained_go_s"].isna(), "clip_id"]),
+        "seconds": spread(there["sustained_go_s"]),
+        "expert_seconds": spread(there["expert_sustained_go_s"]),
+        "delay_s": spread(there["sustained_go_s"] - there["expert_sustained_go_s"]),
+        "why": why,
+    }
+
+
+def _flicker(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
+    own, expert = mean_and_range(patients["flicker_per_s"]), mean_and_range(patients["expert_flicker_per_s"])
+    blank: Mapping[str, Any] = {"mean": None, "min": None, "max": None, "infants": 0}
+    return {**(own or blank), "expert_mean": expert["mean"] if expert else None, "why": why_not(clips)}
+
+
+def _boundaries(clips: pd.DataFrame) -> Content:
+    whole = clips[clips["whole"]]
+    if not len(whole):
+        return {"expert": None, "model": None, "unmatched": None, "median_frames": None, "why": SCATTERED}
+    far = [distance for distances in whole["boundary_frames"] for distance in distances]
+    why = None if far else "no change of the expert's decision has one of the model's in its clip"
+    return {
+        "expert": int(whole["boundaries"].sum()),
+        "model": int(whole["changes"].sum()),  # a flickering model is near every boundary
+        "unmatched": int(whole["boundaries_unmatched"].sum()),
+        "median_frames": rounded(float(np.median(far))) if far else None,
+        "why": why,
+    }

@@ -1,0 +1,100 @@
+"""Times within a clip, counted by hand and by loops."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.bedside.clock import boundaries, distances, durations, first_sustained, longest_run, read_clock, runs, timed
+from stages.common.errors import PipelineError
+from stages.common.tables import write_table
+
+
+def frames_of(*clips: list[float]) -> pd.DataFrame:
+    rows = [
+        (f"C{clip:03d}_{index:05d}", f"C{clip:03d}", "P001", index, time)
+        for clip, times in enumerate(clips, 1)
+        for index, time in enumerate(times)
+    ]
+    return pd.DataFrame(rows, columns=["frame_id", "clip_id", "patient", "frame_index", "time_s"])
+
+
+def test_a_frame_stands_until_the_next_one_and_the_last_for_the_median_step() -> None:
+    found = durations(frames_of([0.0, 0.1, 0.2, 0.4]), longest_frame_s=1.0)
+    assert found["duration_s"].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.1])
+    assert found["clip_frames"].tolist() == [4] * 4
+
+
+def test_a_thinned_clip_stands_no_longer_than_the_cap() -> None:
+    found = durations(frames_of([0.0, 1.24, 2.48]), longest_frame_s=0.2)
+    assert found["duration_s"].tolist() == pytest.approx([0.2, 0.2, 0.2])
+
+
+def test_the_only_frame_of_a_clip_stands_for_the_cohort_s_step_and_else_for_the_cap() -> None:
+    assert durations(frames_of([0.0, 0.1], [0.0]), 1.0)["duration_s"].tolist() == pytest.approx([0.1, 0.1, 0.1])
+    assert durations(frames_of([0.0]), 0.2)["duration_s"].tolist() == pytest.approx([0.2])
+
+
+def test_a_clip_without_times_has_no_durations_and_spoils_no_other() -> None:
+    found = durations(frames_of([np.nan, np.nan], [0.0, 0.1]), 1.0)
+    assert found["duration_s"].isna().tolist() == [True, True, False, False]
+
+
+def test_a_frame_that_is_not_in_frames_csv_is_named(tmp_path: Path) -> None:
+    write_table(tmp_path / "frames.csv", frames_of([0.0, 0.1]))
+    clock = read_clock(1.0, tmp_path / "frames.csv")
+    assert len(timed(clock[["frame_id"]], clock)) == 2
+    with pytest.raises(PipelineError, match=r"frame C009_00000 of data/split is missing.*dvc repro"):
+        timed(pd.DataFrame({"frame_id": ["C009_00000"]}), clock)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.1, 0.25, 0.4])), max_size=30))
+def test_runs_agree_with_a_loop(frames: list[tuple[bool, float]]) -> None:
+    found, length = [], None
+    for place, (flag, seconds) in enumerate(frames):
+        if flag:
+            length = [place, 0.0] if length is None else length
+            length[1] += seconds
+        elif length is not None:
+            found.append(length)
+            length = None
+    found += [length] if length is not None else []
+    flags, seconds = np.array([flag for flag, _ in frames], bool), np.array([each for _, each in frames], float)
+    starts, lengths = runs(flags, seconds)
+    assert starts.tolist() == [start for start, _ in found]
+    assert lengths.tolist() == pytest.approx([each for _, each in found])
+    assert longest_run(flags, seconds) == pytest.approx(max((each for _, each in found), default=0.0))
+
+
+def test_the_first_run_that_is_long_enough_counts_from_the_clip_s_start() -> None:
+    times, seconds = np.arange(12) * 0.1 + 5.0, np.full(12, 0.1)  # a container's clock need not start at 0
+    flags = np.array([1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1], bool)
+    assert first_sustained(flags, times, seconds, 0.2) == pytest.approx(0.2)  # frames 0 and 1 have stood at 0.2 s
+    assert first_sustained(flags, times, seconds, 0.5) == pytest.approx(0.8)  # frames 3 to 7
+    assert first_sustained(flags, times, seconds, 0.55) == pytest.approx(0.85)  # halfway through frame 8
+    assert first_sustained(flags, times, seconds, 0.7) is None
+
+
+def test_fifteen_frames_at_thirty_a_second_are_half_a_second_in_whole_milliseconds_too() -> None:
+    frames = durations(frames_of(list(np.round(np.arange(17) / 30, 3))), 1.0)
+    times, seconds = frames["time_s"].to_numpy(), frames["duration_s"].to_numpy()
+    last = np.arange(17) >= 2
+    assert longest_run(last, seconds) == pytest.approx(0.499)  # the last frame stands for the median step, 0.033
+    assert first_sustained(last, times, seconds, 0.5) == pytest.approx(times[-1] + 0.033)
+    assert first_sustained(np.arange(17) >= 3, times, seconds, 0.5) is None  # fourteen
+
+
+def test_in_a_thinned_clip_the_time_that_was_not_looked_at_does_not_sustain_but_passes() -> None:
+    times, seconds = np.array([0.0, 1.24, 2.48]), np.full(3, 0.2)
+    assert first_sustained(np.ones(3, bool), times, seconds, 0.5) == pytest.approx(2.48 + 0.1)
+
+
+def test_boundaries_lie_between_frames_and_are_matched_to_the_nearest() -> None:
+    decisions, indices = np.array([0, 0, 1, 1, 2]), np.array([0, 3, 6, 9, 12])  # every third frame was kept
+    assert boundaries(decisions, indices).tolist() == [4.5, 10.5]
+    assert distances(np.array([4.5, 10.5]), np.array([1.5, 7.5])).tolist() == [3.0, 3.0]
+    assert distances(np.array([4.5]), np.array([])).tolist() == [np.inf]
+    assert distances(np.array([]), np.array([1.0])).tolist() == []
