@@ -6,7 +6,7 @@ Reads   data/augment/original.npy, data/preprocess/<variant>.npy   the pictures 
         metrics/comparison.csv                                     for the optimism gap
 Writes  metrics/leakage.json                certificate, optimism, probes: its shape is below
         metrics/plots/leakage_gap.csv       against, figure, model, frame, honest, gap, label_copy_gap
-        metrics/plots/leakage_near.csv      protocol, kind, bits, frames, share: test frames with one so near in training
+        metrics/plots/leakage_near.csv      protocol, kind, bits, frames, share: test frames with training that near
         metrics/plots/leakage_probes.csv    protocol, label, what, name, auc, lowest, highest, patients, flagged, ...
 
 leakage.json:

@@ -73,8 +73,8 @@ def brightness(levels: Counts) -> NDArray[np.float64]:
     shares = levels / levels.sum(axis=1, keepdims=True)
     mean = shares @ grey
     deviation = np.sqrt(np.maximum(shares @ grey**2 - mean**2, 0))
-    reached = shares.cumsum(axis=1)
-    percentiles = [(reached < percent / 100).sum(axis=1) for percent in PERCENTS]
+    reached = 100 * levels.cumsum(axis=1, dtype=np.int64)  # whole numbers: a sum of shares would miss by a rounding
+    percentiles = [(reached < percent * reached[:, -1:] // 100).sum(axis=1) for percent in PERCENTS]
     return np.column_stack(
         [mean, deviation, *percentiles, shares[:, :BLACK].sum(axis=1), shares[:, WHITE:].sum(axis=1)]
     ).astype(np.float64)

@@ -33,6 +33,10 @@ ABOUT = {
 }
 PICTURES = ("overlays", "sector_blanked", "clip_mean")  # the others are a few numbers a frame
 TREES, LEAVES, LEAF = 50, 8, 10  # of the boosted trees, fixed: a probe is not tuned
+DIGITS = 6  # of a score: equal rows stay equal, however a matrix product is cut
+PRIOR = (
+    10.0  # frames that weigh as much as the penalty: a clip's frames are no independent cases, however many there are
+)
 Values = NDArray[np.float64] | NDArray[np.float32]
 PatientAucs = dict[str, float]
 
@@ -137,7 +141,9 @@ def reduced(train: Values, test: Values, params: Probes) -> tuple[Values, Values
         return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     count = min(params.components, int(varies.sum()), len(train))
     steps = make_pipeline(StandardScaler(), PCA(count, svd_solver="covariance_eigh"))
-    return steps.fit_transform(train[:, varies]), steps.transform(test[:, varies])
+    seen, asked = steps.fit_transform(train[:, varies]), steps.transform(test[:, varies])
+    scale = seen[:, 0].std()  # one for all: to blow up each small component would blow up noise
+    return seen / scale, asked / scale
 
 
 def _scores(train: Values, truth: Values, test: Values, trees: bool) -> Values | None:
@@ -154,7 +160,7 @@ def _scores(train: Values, truth: Values, test: Values, trees: bool) -> Values |
             max_iter=TREES, max_leaf_nodes=LEAVES, min_samples_leaf=LEAF, early_stopping=False, random_state=0
         )
         if trees
-        else make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        else LogisticRegression(C=PRIOR / known.sum(), max_iter=1000)
     )
-    scores: Values = model.fit(train[known], truth[known]).predict_proba(test)[:, 1]
-    return scores
+    scores: Values = model.fit(train[known], truth[known]).decision_function(test)  # a probability could saturate
+    return np.round(scores, DIGITS)
