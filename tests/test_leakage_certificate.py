@@ -15,8 +15,8 @@ from PIL import Image
 
 from stages.common.errors import PipelineError
 from stages.leakage import __main__ as leakage
-from stages.leakage.certificate import as_json
 from stages.leakage.cohort import KINDS, Pictures
+from stages.leakage.findings import as_json
 from stages.leakage.likeness import NONE, distances, nearest_in_clips, packed_hash
 from tests import leakage_workspace
 from tests.evaluate_workspace import FRAME_ONLY
@@ -76,9 +76,7 @@ def test_a_clean_cohort_holds_and_the_frame_protocol_says_why_it_does_not(worksp
         for what in ("near_duplicates", "same_pictures"):
             assert {kind: entry["frames"] for kind, entry in found[protocol][what].items()} == dict.fromkeys(KINDS, 0)
     assert not found["frame"]["holds"]
-    assert found["frame"]["findings"] == [
-        "9 patients stand on two sides: P001, P002, P003, P004, P005, P006, P007, P008, P009"
-    ]
+    assert found["frame"]["findings"] == ["patients on two sides: P001, P002, P003, P004, P005, P006, P007, P008, P009"]
 
 
 def test_a_patient_on_two_sides_stops_the_stage(workspace: Workspace) -> None:
@@ -166,7 +164,7 @@ def test_a_warning_is_a_finding(workspace: Workspace) -> None:
     grey[test[0]] = grey[train[0]]
     leakage_workspace.write_pictures(root, grey)
     leakage_workspace.write_section(root, same_picture_of_two_patients="warn")
-    assert certificate()["patient"]["findings"] == [f"1 test frames of {one} are pictures of {other} in training"]
+    assert certificate()["patient"]["findings"] == [f"test frames of {one} that are pictures of {other} in training: 1"]
 
 
 def test_blank_pictures_are_alike_and_no_leak(workspace: Workspace) -> None:
@@ -218,3 +216,9 @@ def test_packed_hashes_differ_by_as_many_bits_as_imagehash_says() -> None:
     one, other = leakage_workspace.pictures(2)
     said = imagehash.phash(Image.fromarray(one), hash_size=16) - imagehash.phash(Image.fromarray(other), hash_size=16)
     assert distances(packed_hash(one, 16)[None], packed_hash(other, 16)[None]).tolist() == [[said]]
+
+
+def test_a_known_pair_of_clips_that_there_are_not_is_refused(workspace: Workspace) -> None:
+    leakage_workspace.write_section(workspace[0], known_pairs={"C001 C099": "mistyped"})
+    with pytest.raises(PipelineError, match=r"leakage.known_pairs: unknown clip: .* got 'C099'"):
+        leakage.main()

@@ -20,6 +20,7 @@ leakage.json:
                   results -> protocol -> label -> models (auc, patients, lowest, highest, why)
                                                -> probes (the same, flagged, reasons, casts_doubt_on, share_of_excess)
                   flags: the flagged ones as a list
+    notes         how to read all this, and what it cannot see
 What is not estimable is null, with `why` beside it. Under a patient-disjoint protocol the stage stops where a patient,
 or one picture under two patients' names, stands in test and in training.
 """
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import PipelineError, raise_all, run
+from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.reading import read_answers
 from stages.common.evaluation.thresholds import Threshold
@@ -40,9 +41,10 @@ from stages.common.params import read_params
 from stages.common.progress import bar
 from stages.common.protocols import declared
 from stages.common.tables import write_table
-from stages.leakage.certificate import Compared, Seen, as_json, compare, problems_of
+from stages.leakage.certificate import Compared, Seen, compare
 from stages.leakage.cohort import KINDS, Cohort, Fold, Pictures, open_array, read_cohort, read_folds
 from stages.leakage.doubt import Areas, flags_of, model_areas, probe_table, results
+from stages.leakage.findings import as_json, problems_of
 from stages.leakage.gap import gap_table, gaps, read_comparison
 from stages.leakage.params import Leakage, Params
 from stages.leakage.pictures import Looks, histogram, look
@@ -53,6 +55,14 @@ from stages.leakage.standing import standing
 ORIGINALS = Path("data/augment/original.npy")
 PREPROCESSED = Path("data/preprocess")
 OUT = Path("metrics")
+NOTES = (
+    "Near-duplicates are found by a perceptual hash of the originals: another crop, or a mirrored clip, is not seen.",
+    "The gap is between other test frames, too: a small one, of either sign, is chance.",
+    "The patient-wise AUC ranks frames within a patient; what tells patients apart and no more does not show in it.",
+    "With few patients a probe passes its limit by chance; the number of patients and their range stand beside it.",
+    "A flag is a question, not a verdict: dark frames are bad frames, and brightness is part of what the label means.",
+    "What lies outside the extracted crop reaches no model, and no probe.",
+)
 # Scores alone are read here, and no threshold changes them
 ANY = Threshold(method="fixed", value=0.5)
 
@@ -116,6 +126,19 @@ def probe(
     }
 
 
+def refuse_unknown_clips(cohort: Cohort, params: Leakage) -> None:
+    """Stop when a known pair names a clip that there is not: a mistyped name would explain nothing."""
+    clips = sorted(set(cohort.column("clip_id")))
+    where, remedy = "params.yaml: leakage.known_pairs", "Name clips as clips.csv of data/extract_frames does."
+    problems = [
+        Problem(where, "unknown clip", f"one of {', '.join(clips)}", repr(clip), remedy)
+        for pair in params.known_pairs
+        for clip in pair.split()
+        if clip not in clips
+    ]
+    raise_all(problems, "params.yaml has mistakes")
+
+
 def read_declared(params: Params) -> dict[str, list[str]]:
     """Return protocol -> folds.
 
@@ -134,6 +157,7 @@ def main() -> None:
     section, labels = params.leakage, list(params.labels)
     protocols = read_declared(params)
     cohort = read_cohort(labels)
+    refuse_unknown_clips(cohort, section)
     folds = read_folds(cohort, protocols)
     models = list(params.architectures)
     wanted = [(protocol, model) for protocol in protocols for model in [*BASELINES, *models]]
@@ -153,7 +177,13 @@ def main() -> None:
         "trained_variants": params.train.chosen(),
     }
     certificate = {name: as_json(cohort, name, of, section) for name, of in compared.items()}
-    content = {"pictures": pictures, "certificate": certificate, "optimism": optimism, "probes": probed}
+    content = {
+        "pictures": pictures,
+        "certificate": certificate,
+        "optimism": optimism,
+        "probes": probed,
+        "notes": NOTES,
+    }
     write_json(OUT / "leakage.json", content, sort_keys=False)
     write_table(OUT / "plots/leakage_gap.csv", gap_table(optimism))
     write_table(OUT / "plots/leakage_near.csv", near_table(compared, section))

@@ -162,5 +162,5 @@ def _scores(train: Values, truth: Values, test: Values, trees: bool) -> Values |
         if trees
         else LogisticRegression(C=PRIOR / known.sum(), max_iter=1000)
     )
-    scores: Values = model.fit(train[known], truth[known]).decision_function(test)  # a probability could saturate
-    return np.round(scores, DIGITS)
+    scores = model.fit(train[known], truth[known]).decision_function(test)  # a probability could saturate
+    return np.asarray(scores, np.float64).round(DIGITS)
