@@ -167,6 +167,17 @@ def test_a_warning_is_a_finding(workspace: Workspace) -> None:
     assert certificate()["patient"]["findings"] == [f"test frames of {one} that are pictures of {other} in training: 1"]
 
 
+def test_a_frame_that_a_clip_holds_twice_is_a_finding_of_the_frame_protocol(workspace: Workspace) -> None:
+    root, grey = workspace
+    test, train = frames_on("frame", "test"), frames_on("frame", "train")
+    clip = test["clip_id"].iloc[0]
+    grey[test.index[0]] = grey[train.index[train["clip_id"] == clip][0]]
+    leakage_workspace.write_pictures(root, grey)
+    found = certificate()
+    assert f"test frames of {clip} that are pictures of {clip} in training: 1" in found["frame"]["findings"]
+    assert found["patient"]["holds"]
+
+
 def test_blank_pictures_are_alike_and_no_leak(workspace: Workspace) -> None:
     root, grey = workspace
     test, train, *_ = a_test_and_a_training_clip()

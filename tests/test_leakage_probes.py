@@ -11,7 +11,7 @@ from stages.leakage.cohort import Cohort, Fold, Pictures
 from stages.leakage.doubt import doubt, explained
 from stages.leakage.params import Probes
 from stages.leakage.pictures import PERCENTS, brightness, grey_of, histogram, look
-from stages.leakage.probes import Found, inputs, patient_aucs, probe_folds
+from stages.leakage.probes import Found, inputs, judged, patient_aucs, probe_folds
 from stages.leakage.standing import standing, still_and_sector
 from tests.leakage_workspace import BORDER, SIDE, pictures, settings
 
@@ -118,7 +118,14 @@ def test_unknown_labels_are_left_out_and_a_label_without_cases_is_null_with_a_re
     planted.truth[planted.truth == 1] = 0
     for of in flagged(planted)[1].values():
         assert of.mean is None
-        assert of.as_json()["why"] == "training lacks frames with, or frames without, the label"
+        assert str(of.as_json()["why"]).endswith("folds whose training side has one class: 2")
+
+
+def test_one_patient_is_no_mean_over_patients() -> None:
+    assert judged({"P1": 0.9}, 2).mean is None
+    assert judged({"P1": 0.9}, 2).as_json()["lowest"] == 0.9
+    assert judged({"P1": 0.9, "P2": 0.7}, 2).mean == pytest.approx(0.8)
+    assert "2 are needed" in str(judged({}, 2).why)
 
 
 def test_patients_of_one_class_have_no_area() -> None:

@@ -162,7 +162,7 @@ def main() -> None:
     models = list(params.architectures)
     wanted = [(protocol, model) for protocol in protocols for model in [*BASELINES, *models]]
     comparison = read_comparison(labels, wanted)
-    areas = model_areas(read_answers(params, ANY), len(labels))
+    areas = model_areas(read_answers(params, ANY), len(labels), section.probes.least_patients)
     originals = open_array(ORIGINALS, len(cohort.frames))
     looks = look(originals, section.near_duplicates.hash_side, section.probes.side_px)
     seen = see(looks, params.train.chosen(), section)

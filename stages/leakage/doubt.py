@@ -8,14 +8,14 @@ import pandas as pd
 from stages.common.evaluation.reading import Protocoled
 from stages.common.evaluation.scores import rounded
 from stages.leakage.params import Probes
-from stages.leakage.probes import Found, patient_aucs
+from stages.leakage.probes import Found, judged, patient_aucs
 
 CHANCE = 0.5
 Areas = dict[tuple[str, int, str], Found]  # (protocol, label's number, model or probe)
 
 
-def model_areas(answers: Mapping[str, Protocoled], labels: int) -> Areas:
-    """Return each model's patient-wise AUC on test rows, computed as the probes' is; baselines have none."""
+def model_areas(answers: Mapping[str, Protocoled], labels: int, least: int) -> Areas:
+    """Return each model's patient-wise AUC on test rows, as the probes' over `least` patients; baselines have none."""
     found = {}
     for protocol, of in answers.items():
         test = of.rows.on("test")
@@ -26,8 +26,7 @@ def model_areas(answers: Mapping[str, Protocoled], labels: int) -> Areas:
                 continue
             for label in range(labels):
                 areas = patient_aucs(rows.truth[:, label], scores[:, label], rows.patients)
-                why = None if areas else "no test patient has frames both with and without the label"
-                found[protocol, label, model] = Found(areas, why)
+                found[protocol, label, model] = judged(areas, least)
     return found
 
 

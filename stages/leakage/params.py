@@ -38,6 +38,7 @@ class Probes(Strict):
     sector: Sector
     side_px: Annotated[int, Field(ge=4, le=128)]  # pictures are looked at this small
     components: Annotated[int, Field(ge=1, le=256)]  # principal components kept of them
+    least_patients: Annotated[int, Field(ge=1)]  # with both classes, that a mean over patients needs
     flag_auc: Annotated[float, Field(gt=0.5, le=1)]  # patient-wise AUC from which a probe is flagged
     flag_share: Annotated[float, Field(gt=0, le=1)]  # share of a model's excess over 0.5 from which it is flagged
 

@@ -43,15 +43,20 @@ PatientAucs = dict[str, float]
 
 @dataclass(frozen=True)
 class Found:
-    """A patient-wise AUC: patient -> AUC, or why there is none."""
+    """A patient-wise AUC.
+
+    Attributes:
+        patients: patient -> AUC.
+        why: why there is no mean over them; None where there is one.
+    """
 
     patients: PatientAucs
     why: str | None
 
     @property
     def mean(self) -> float | None:
-        """Mean over patients; None without any."""
-        return float(np.mean(list(self.patients.values()))) if self.patients else None
+        """Mean over patients; None where it is not estimable."""
+        return None if self.why else float(np.mean(list(self.patients.values())))
 
     def as_json(self) -> dict[str, object]:
         """Return the figures as leakage.json shows them."""
@@ -61,8 +66,22 @@ class Found:
             "patients": len(values),
             "lowest": rounded(min(values)) if values else None,
             "highest": rounded(max(values)) if values else None,
-            "why": None if values else self.why,
+            "why": self.why,
         }
+
+
+def judged(patients: PatientAucs, least: int, untrained: int = 0) -> Found:
+    """Return the AUCs of patients as a mean over them, or with why there is none.
+
+    Args:
+        patients: patient -> AUC.
+        least: patients that a mean over patients needs.
+        untrained: folds without a classifier, because their training side has one class only.
+    """
+    if len(patients) >= least:
+        return Found(patients, None)
+    why = f"test patients with frames both with and without the label: {len(patients)}, and {least} are needed"
+    return Found(patients, why + (f"; folds whose training side has one class: {untrained}" if untrained else ""))
 
 
 def inputs(cohort: Cohort, looks: Looks, preprocessed: Counts, left: Standing) -> dict[str, Values]:
@@ -107,31 +126,27 @@ def probe_folds(
 
     A patient is judged within one fold by one classifier: scores of two folds are never pooled.
     """
-    found: dict[tuple[str, int, str], PatientAucs] = {}
-    whys: dict[tuple[str, int, str], set[str]] = {}
+    keys = [
+        (protocol, label, probe)
+        for protocol in dict.fromkeys(fold.protocol for fold in folds)
+        for label in range(labels)
+        for probe in features
+    ]
+    found: dict[tuple[str, int, str], PatientAucs] = {key: {} for key in keys}
+    untrained = dict.fromkeys(keys, 0)
     tasks = [(fold, probe) for fold in folds for probe in features]
     for fold, probe in bar(tasks, "probe for shortcuts", unit="probe"):
         train, test = fold.sides["train"], fold.sides["test"]
-        ours = features[probe]
+        ours, patients = features[probe], cohort.column("patient")[test]
         seen, asked = reduced(ours[train], ours[test], params) if probe in PICTURES else (ours[train], ours[test])
         for label in range(labels):
             key = fold.protocol, label, probe
             scores = _scores(seen, cohort.truth[train, label], asked, trees=probe not in PICTURES)
             if scores is None:
-                whys.setdefault(key, set()).add("training lacks frames with, or frames without, the label")
-                continue
-            found.setdefault(key, {}).update(
-                patient_aucs(cohort.truth[test, label], scores, cohort.column("patient")[test])
-            )
-    keys = [(protocol, label, probe) for protocol in dict.fromkeys(fold.protocol for fold in folds)
-            for label in range(labels) for probe in features]  # fmt: skip
-    return {key: Found(found.get(key, {}), _why(found.get(key), whys.get(key))) for key in keys}
-
-
-def _why(found: PatientAucs | None, whys: set[str] | None) -> str | None:
-    if found:
-        return None
-    return "; ".join(sorted(whys)) if whys else "no test patient has frames both with and without the label"
+                untrained[key] += 1
+            else:
+                found[key] |= patient_aucs(cohort.truth[test, label], scores, patients)
+    return {key: judged(found[key], params.least_patients, untrained[key]) for key in keys}
 
 
 def reduced(train: Values, test: Values, params: Probes) -> tuple[Values, Values]:
