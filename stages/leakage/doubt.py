@@ -1,0 +1,100 @@
+"""Which probes are flagged, and which models' scores they cast doubt on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from stages.common.evaluation.reading import Protocoled
+from stages.common.evaluation.scores import rounded
+from stages.leakage.params import Probes
+from stages.leakage.probes import Found, judged, patient_aucs
+
+CHANCE = 0.5
+Areas = dict[tuple[str, int, str], Found]  # (protocol, label's number, model or probe)
+
+
+def model_areas(answers: Mapping[str, Protocoled], labels: int, least: int) -> Areas:
+    """Return each model's patient-wise AUC on test rows, as the probes' over `least` patients; baselines have none."""
+    found = {}
+    for protocol, of in answers.items():
+        test = of.rows.on("test")
+        rows = of.rows[test]
+        for model, answer in of.models.items():
+            scores = answer[test].scores
+            if scores is None:
+                continue
+            for label in range(labels):
+                areas = patient_aucs(rows.truth[:, label], scores[:, label], rows.patients)
+                found[protocol, label, model] = judged(areas, least)
+    return found
+
+
+def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str, Any]:
+    """Return whether one probe is flagged, why, and the models whose scores it casts doubt on.
+
+    Flagged from `flag_auc` on, or from `flag_share` of a model's excess over 0.5. Compared as printed, with 4 decimals.
+    """
+    shares = {model: explained(probe, found) for model, found in models.items()}
+    auc = rounded(probe.mean)
+    strong = auc is not None and auc >= params.flag_auc
+    by_share = [model for model, share in shares.items() if share is not None and share >= params.flag_share]
+    reasons = [f"patient-wise AUC {auc:g} is at least {params.flag_auc:g}"] if strong else []
+    reasons += [f"explains {shares[model]:.0%} of {model}'s excess over {CHANCE:g}" for model in by_share]
+    estimable = [model for model, found in models.items() if found.mean is not None]
+    return {
+        "flagged": bool(reasons),
+        "reasons": reasons,
+        "casts_doubt_on": estimable if strong else by_share,
+        "share_of_excess": shares,
+    }
+
+
+def explained(probe: Found, model: Found) -> float | None:
+    """Return the share of a model's excess AUC over 0.5 that the probe reaches too; None without an excess."""
+    mine, its = rounded(probe.mean), rounded(model.mean)
+    if mine is None or its is None or its <= CHANCE:
+        return None
+    return round((mine - CHANCE) / (its - CHANCE), 4)
+
+
+def results(
+    areas: Areas, probed: Areas, labels: Sequence[str], protocols: Sequence[str], params: Probes
+) -> dict[str, Any]:
+    """Return protocol -> label -> the models' and the probes' figures, with the flags."""
+    found: dict[str, Any] = {}
+    for protocol in protocols:
+        for number, label in enumerate(labels):
+            models = {name: of for (where, which, name), of in areas.items() if (where, which) == (protocol, number)}
+            probes = {name: of for (where, which, name), of in probed.items() if (where, which) == (protocol, number)}
+            found.setdefault(protocol, {})[label] = {
+                "models": {name: of.as_json() for name, of in models.items()},
+                "probes": {name: of.as_json() | doubt(of, models, params) for name, of in probes.items()},
+            }
+    return found
+
+
+def flags_of(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the flagged probes alone, as a list to print beside the scores."""
+    return [
+        {"protocol": protocol, "label": label, "probe": probe, "auc": entry["auc"], "patients": entry["patients"],
+         "reasons": entry["reasons"], "casts_doubt_on": entry["casts_doubt_on"]}
+        for protocol, labels in found.items()
+        for label, parts in labels.items()
+        for probe, entry in parts["probes"].items()
+        if entry["flagged"]
+    ]  # fmt: skip
+
+
+def probe_table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the plot data: protocol, label, what (probe or model), name, auc, lowest, highest, patients, flagged."""
+    rows = [
+        {"protocol": protocol, "label": label, "what": what[:-1], "name": name, "auc": entry["auc"],
+         "lowest": entry["lowest"], "highest": entry["highest"], "patients": entry["patients"],
+         "flagged": int(entry.get("flagged", False)), "casts_doubt_on": " ".join(entry.get("casts_doubt_on", []))}
+        for protocol, labels in found.items()
+        for label, parts in labels.items()
+        for what in ("models", "probes")
+        for name, entry in parts[what].items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows).astype(dict.fromkeys(("auc", "lowest", "highest"), float))
