@@ -1,6 +1,7 @@
 """The audit of our own tables: evaluate's outputs as they are, and with a mistake put in."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,23 +19,34 @@ SECTION = "audit: {chance: 0.001}\n"
 COLUMNS = ["label_copy", "majority", "alexnet", "resnet18", "vgg16"]
 
 
+def evaluated(folder: Path, params: str) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        build(folder, params + SECTION)
+        evaluate.main()
+    return folder
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with all three protocols, evaluated."""
-    return evaluated(tmp_path, monkeypatch, PARAMS)
+    evaluated(tmp_path, PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with protocol frame alone, evaluated, to copy."""
+    return evaluated(tmp_path_factory.mktemp("built"), FRAME_ONLY)
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace with protocol frame alone, evaluated."""
-    return evaluated(tmp_path, monkeypatch, FRAME_ONLY)
-
-
-def evaluated(folder: Path, monkeypatch: pytest.MonkeyPatch, params: str) -> Path:
-    monkeypatch.chdir(folder)
-    build(folder, params + SECTION)
-    evaluate.main()
-    return folder
+def small(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same as working directory."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def read(root: Path) -> Any:
