@@ -1,0 +1,241 @@
+"""How well the label review finds wrong labels: plant some in the phantom's, train on them, see what is listed.
+
+    python -m tests.label_noise [WORKSPACE] [--seeds 1 2 3] [--models resnet18 alexnet]
+
+WORKSPACE (default: here) is a project with folds declared in which `dvc repro evaluate` has run. It is only read:
+labels, split and pictures are copied into a temporary folder, where whole spells are flipped and boundaries are shifted
+by 3 to 15 frames (half of the wrong labels each, about 3 % of all), every fold is trained again on the wrong labels,
+and `python -m stages.label_review` runs on what the networks say of the infants they never saw.
+
+Printed: precision, the share of frames on the list (suspects only) whose label is wrong, beside the same of the list's
+own random controls and of chance (the share of wrong labels); recall, the share of wrong labels that are on the list,
+beside chance (the share of all labels on the list); and how many of the planted mistakes were touched.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.common.tables import write_table
+from stages.common.truth import read_labels
+from tests.workspace import ROOT, read_params_file, set_params
+
+SHARE = 0.03  # of all labels that are made wrong
+SHIFT = (3, 15)  # frames of the clip's own frame rate
+LONGEST_SPELL = 60  # frames of the clip's own rate; a longer spell flipped would be half a clip
+COPIED = ("data/label_merge", "data/split", "data/extract_frames/frames.csv", "data/preprocess")
+LEAVE_ONE_OUT = "leave_one_patient_out"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One planted mistake: rows of the sorted labels whose value of `label` was turned round."""
+
+    label: str
+    kind: str  # flip or shift
+    rows: NDArray[np.intp]
+
+
+def spells(frames: pd.DataFrame, label: str) -> list[NDArray[np.intp]]:
+    """Return the rows of every spell: frames of a clip in a row with one known value. `frames` is sorted."""
+    clips, values = frames["clip_id"].to_numpy(), frames[label].to_numpy()
+    breaks = np.flatnonzero((clips[1:] != clips[:-1]) | (values[1:] != values[:-1])) + 1
+    parts = np.split(np.arange(len(frames)), breaks)
+    return [part for part in parts if not np.isnan(values[part[0]])]
+
+
+def flips(frames: pd.DataFrame, label: str) -> list[NDArray[np.intp]]:
+    """Return the spells that may be flipped whole: not too long, and not a whole clip."""
+    times, sizes = frames["frame_index"].to_numpy(), frames.groupby("clip_id").size()
+    return [
+        rows
+        for rows in spells(frames, label)
+        if times[rows[-1]] - times[rows[0]] < LONGEST_SPELL and len(rows) < sizes[frames["clip_id"].iloc[rows[0]]]
+    ]
+
+
+def shifts(frames: pd.DataFrame, label: str, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Return, for each boundary between two spells, the frames that a shift of 3 to 15 frames makes wrong."""
+    clips, times = frames["clip_id"].to_numpy(), frames["frame_index"].to_numpy()
+    found = []
+    parts = spells(frames, label)
+    for before, after in pairwise(parts):
+        if clips[before[0]] == clips[after[0]] and before[-1] + 1 == after[0]:
+            far = rng.integers(SHIFT[0], SHIFT[1] + 1)
+            earlier = before[times[before] >= times[after[0]] - far]
+            later = after[times[after] < times[after[0]] + far]
+            found.append(earlier if rng.random() < 0.5 else later)
+    return [rows for rows in found if len(rows)]
+
+
+def plant(frames: pd.DataFrame, labels: Sequence[str], rng: np.random.Generator) -> tuple[pd.DataFrame, list[Mistake]]:
+    """Return labels with about SHARE of them wrong, half by flipped spells and half by shifted boundaries.
+
+    Args:
+        frames: what `read_labels` returns, sorted by clip and frame.
+        labels: the label columns.
+        rng: draws the mistakes.
+    """
+    noisy, mistakes = frames.copy(), []
+    free = {label: np.ones(len(frames), dtype=bool) for label in labels}
+    for kind in ("shift", "flip"):
+        offered = [
+            Mistake(label, kind, rows)
+            for label in labels
+            for rows in (flips(frames, label) if kind == "flip" else shifts(frames, label, rng))
+        ]
+        wanted = SHARE / 2 * frames[list(labels)].notna().to_numpy().sum()
+        for place in rng.permutation(len(offered)):
+            mistake = offered[place]
+            if len(mistake.rows) <= wanted and free[mistake.label][mistake.rows].all():
+                wanted -= len(mistake.rows)
+                near = slice(max(mistake.rows[0] - 1, 0), mistake.rows[-1] + 2)  # mistakes do not touch
+                free[mistake.label][near] = False
+                noisy.loc[mistake.rows, mistake.label] = 1 - frames.loc[mistake.rows, mistake.label]
+                mistakes.append(mistake)
+    return noisy, mistakes
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a list is worth. Shares of (frame, label) pairs."""
+
+    planted: float  # share of the labels that are wrong: the precision of chance
+    precision: float  # of the suspects
+    of_controls: float  # the same of the list's own controls
+    recall: float  # share of the wrong labels on the list
+    listed: float  # share of all labels on the list: the recall of chance
+    touched: dict[str, tuple[int, int]]  # kind -> mistakes that share a frame with the list, all mistakes
+    rows_right: tuple[int, int]  # suspects at least half of whose frames are wrong, suspects
+
+    def __str__(self) -> str:
+        touched = ", ".join(f"{hit} of {count} {kind}s" for kind, (hit, count) in self.touched.items())
+        return (
+            f"{self.planted:.1%} of the labels wrong; precision {self.precision:.2f} (controls {self.of_controls:.2f}, "
+            f"chance {self.planted:.2f}); recall {self.recall:.2f} (chance {self.listed:.2f}); found {touched}; "
+            f"{self.rows_right[0]} of {self.rows_right[1]} questions are about wrong labels"
+        )
+
+
+def measure(frames: pd.DataFrame, mistakes: Sequence[Mistake], rows: Sequence[dict], labels: Sequence[str]) -> Found:
+    """Return what the list `rows` (of label_review.json) is worth."""
+    wrong = {label: np.zeros(len(frames), dtype=bool) for label in labels}
+    for mistake in mistakes:
+        wrong[mistake.label][mistake.rows] = True
+    marked = {kind: {label: np.zeros(len(frames), dtype=bool) for label in labels} for kind in ("suspect", "control")}
+    right = []
+    for row in rows:
+        asked = (frames["clip_id"] == row["clip_id"]) & frames["frame_index"].between(
+            row["frame_index"], row["last_frame_index"]
+        )
+        marked[row["kind"]][row["label"]] |= asked.to_numpy()
+        if row["kind"] == "suspect":
+            right.append(wrong[row["label"]][asked].mean() >= 0.5)
+    all_wrong, suspect, control = (
+        np.concatenate([of[label] for label in labels]) for of in (wrong, marked["suspect"], marked["control"])
+    )
+    touched = {}
+    for kind in ("flip", "shift"):
+        mine = [mistake for mistake in mistakes if mistake.kind == kind]
+        hit = sum(bool(marked["suspect"][mistake.label][mistake.rows].any()) for mistake in mine)
+        touched[kind] = (hit, len(mine))
+    return Found(
+        planted=float(all_wrong.mean()),
+        precision=float(all_wrong[suspect].mean()) if suspect.any() else 0.0,
+        of_controls=float(all_wrong[control].mean()) if control.any() else 0.0,
+        recall=float(suspect[all_wrong].mean()) if all_wrong.any() else 0.0,
+        listed=float(suspect.mean()),
+        touched=touched,
+        rows_right=(sum(right), len(right)),
+    )
+
+
+def simulated_scores(
+    frames: pd.DataFrame, labels: Sequence[str], rng: np.random.Generator, skill: float = 1.6
+) -> NDArray:
+    """Return (frames, labels) probabilities of a network that knows the true labels with an AUC of about .97.
+
+    Its errors last: they are a noise with a memory of ten frames and an offset a clip, as of neighbouring pictures.
+    """
+    truth = frames[list(labels)].to_numpy(float)
+    noise = rng.normal(size=truth.shape)
+    for row in range(1, len(frames)):
+        noise[row] = 0.9 * noise[row - 1] + np.sqrt(1 - 0.9**2) * noise[row]
+    offset = frames["clip_id"].map({clip: rng.normal(0, 0.5) for clip in sorted(set(frames["clip_id"]))})
+    logit = skill * (2 * np.nan_to_num(truth, nan=0.5) - 1) + 0.9 * noise + offset.to_numpy()[:, None]
+    return 1 / (1 + np.exp(-2 * logit))
+
+
+def copy_of(workspace: Path, folder: Path, models: Sequence[str]) -> None:
+    """Copy what training and review read; leave-one-patient-out alone is declared, with `models`."""
+    for name in COPIED:
+        source, target = workspace / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy2(source, target)
+    shutil.copy2(workspace / "params.yaml", folder / "params.yaml")
+    shipped = read_params_file(ROOT / "params.yaml")
+    content = read_params_file(folder / "params.yaml")
+    if "label_review" not in content:  # a workspace from before there was this stage
+        with (folder / "params.yaml").open("a") as file:
+            file.write(f"\nlabel_review: {json.dumps(shipped['label_review'])}\n")
+    entries = content["architectures"] | {
+        model: shipped["architectures"][model] for model in models if model not in content["architectures"]
+    }
+    set_params(folder, {"protocols": {}, "architectures": {model: entries[model] for model in models}})
+
+
+def trained(workspace: Path, models: Sequence[str], seed: int) -> Found:
+    """Return what the list is worth when networks are trained on the wrong labels."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of(workspace, folder, models)
+        content = read_params_file(folder / "params.yaml")
+        labels, path = list(content["labels"]), folder / "data/label_merge/labels.csv"
+        frames = read_labels(path, labels)
+        order = frames.sort_values(["clip_id", "frame_index"]).index  # pictures and labels share the rows' order
+        noisy, mistakes = plant(frames.loc[order].reset_index(drop=True), labels, np.random.default_rng(seed))
+        write_table(path, noisy.set_index(order).sort_index().astype(dict.fromkeys(labels, "Int64")))
+        for fold in content["folds"]:
+            for model in models:
+                stage(folder, "stages.train", LEAVE_ONE_OUT, fold, model, "--predictions-only")
+        stage(folder, "stages.label_review")
+        rows = json.loads((folder / "metrics/label_review.json").read_text())["rows"]
+        return measure(noisy, mistakes, rows, labels)
+
+
+def stage(folder: Path, *words: str) -> None:
+    """Run `python -m ...` of this checkout in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}:\n{done.stderr}")
+
+
+def main() -> None:
+    """Print what the list is worth, a line a seed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.label_noise", description=__doc__.splitlines()[0])
+    parser.add_argument("workspace", nargs="?", type=Path, default=Path(), help="a project evaluated with folds")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the planted mistakes")
+    parser.add_argument("--models", nargs="+", default=["resnet18"], help="networks to train")
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        print(f"seed {seed}: {trained(arguments.workspace.resolve(), arguments.models, seed)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
