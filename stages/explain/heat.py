@@ -1,0 +1,90 @@
+"""Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) for any network that keeps its feature maps in space.
+
+captum computes it; what is ours is the choice of the feature map, and what share of the heat lies where.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from captum.attr import LayerGradCam
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from stages.common.errors import PipelineError
+
+BATCH = 8  # pictures differentiated at a time: DenseNet121 at 224 px keeps about 0.1 GB of feature maps a picture
+Heat = NDArray[np.float64]
+
+
+def target_map(network: nn.Module, size: int, smallest_px: int) -> tuple[str, int]:
+    """Return the dotted name and the side in px of the feature map that is explained.
+
+    It is the last output of a module, in the order of the forward pass, that is a square (B, C, H, H) map with H of at
+    least `smallest_px`. Of equal outputs the outermost module's is taken. Left out are adaptive pools, which for small
+    pictures repeat one value over the map (AlexNet's at 64 px makes 6x6 of 1x1), and modules that run more than once.
+    The last one outright, as in the paper, is 7x7 at 224 px but 2x2 at 64 px: too coarse to point at anything.
+
+    Raises:
+        PipelineError: no map of the network is that large.
+    """
+    sides: dict[str, int] = {}  # in the order in which modules finish
+    calls: Counter[str] = Counter()
+
+    def note(name: str, output: object) -> None:
+        calls[name] += 1
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] == output.shape[3]:
+            sides[name] = output.shape[3]
+
+    pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    hooks = [
+        module.register_forward_hook(lambda _module, _input, output, name=name: note(name, output))
+        for name, module in network.named_modules()
+        if name and not isinstance(module, pools)
+    ]
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, size, size))
+    for hook in hooks:
+        hook.remove()
+    large = [(name, side) for name, side in sides.items() if side >= smallest_px and calls[name] == 1]
+    if not large:
+        raise PipelineError(
+            f"params.yaml: explain.smallest_map_px: expected at most {max(sides.values(), default=0)}, the side of the "
+            f"largest feature map of this {type(network).__name__} at {size} px, got {smallest_px}. Lower it."
+        )
+    return large[-1]
+
+
+def grad_cam(network: nn.Module, layer: str, pictures: Tensor, outputs: Sequence[int]) -> Heat:
+    """Return (B, S, S) heat at or above 0: what in each picture speaks for one of the network's outputs.
+
+    The gradient of the logit, averaged over the map, weighs the map's channels (equation 1); their sum without its
+    negative part (equation 2) is enlarged to the picture bilinearly. All zero where nothing speaks for the output.
+
+    Args:
+        network: in evaluation mode; (B, 3, S, S) -> (B, labels) logits.
+        layer: dotted name of the module whose output is the feature map.
+        pictures: (B, 3, S, S) float32 network input.
+        outputs: (B,) column of the logit that is explained.
+    """
+    method = LayerGradCam(network, network.get_submodule(layer))
+    parts = []
+    for start in range(0, len(outputs), BATCH):
+        part = slice(start, start + BATCH)
+        coarse = method.attribute(pictures[part], target=list(outputs[part]), relu_attributions=True)
+        fine = interpolate(coarse.detach(), size=pictures.shape[2:], mode="bilinear", align_corners=False)
+        parts.append(fine[:, 0].numpy().astype(np.float64))
+    return np.concatenate(parts) if parts else np.zeros((0, *pictures.shape[2:]))
+
+
+def share_inside(heat: Heat, mask: Heat) -> float | None:
+    """Return the share of the heat that lies inside a mask, None where there is no heat.
+
+    Args:
+        heat: (S, S), at or above 0.
+        mask: (S, S), 0 to 1: how much of each pixel the structure covers.
+    """
+    total = heat.sum()
+    return float((heat * mask).sum() / total) if total > 0 else None
