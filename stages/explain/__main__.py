@@ -10,16 +10,19 @@ Writes  data/explain/<protocol>/<model>/<frame_id>_<label>.png     two panels: t
             rule     in words: which frames are shown
             models   [{protocol, model, layer, map_px, misclassified_frames, wrong_answers, shown}]
             entries  [{protocol, model, frame_id, clip_id, patient, frame_index, label, outcome, truth, answer,
-                     probability, threshold, truths, answers, probabilities, picture, structure, heat_inside_mask,
-                     uniform_inside_mask, why}]; outcome: missed, false alarm or right; truths, answers and
-                     probabilities: {label: value}, truth null where unknown; why: null, or why heat_inside_mask is null
+                     probability, threshold, truths, answers, probabilities, picture, blank, structure,
+                     heat_inside_mask, uniform_inside_mask, best_inside_mask, why}]
+                     outcome: missed, false alarm or right; truths, answers, probabilities: {label: value}, truth null
+                     where unknown; blank: the heatmap is zero everywhere, so that both panels are the same picture;
+                     why: null, or why the shares are null
             summary  [{protocol, model, label, structure, frames, frames_without, patients, heat_inside_mask,
-                     uniform_inside_mask, why}]; frames_without: positive frames whose share cannot be told
-        metrics/plots/explain_heat.csv  protocol, series (`Grad-CAM cord`, `uniform cord`, ...), model, value
+                     uniform_inside_mask, best_inside_mask, why}]; frames_without: positives whose share is not told
+        metrics/plots/explain_heat.csv  protocol, series (`Grad-CAM cord`, `uniform cord`, `best cord`), model, value
 
 The summary does not judge the gallery, whose frames are chosen for being wrong: it takes test frames that the expert
-calls positive, evenly spaced, and averages over patients. `uniform` is what a heatmap without any idea would give: the
-structure's share of the sector shown. Pictures are patients': they live in DVC's cache, never in Git.
+calls positive, evenly spaced, and averages over patients. `uniform` is what a heatmap without any idea would put
+inside, the structure's share of the sector shown; `best` is the most that any map as coarse as this network's could.
+Pictures are patients': they live in DVC's cache, never in Git.
 """
 
 from collections.abc import Mapping

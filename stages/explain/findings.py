@@ -11,12 +11,12 @@ import pandas as pd
 from stages.common.tables import DIGITS
 from stages.explain.asked import Asked, Pair
 from stages.explain.choice import Shown, wrong
-from stages.explain.heat import Heat, share_inside
+from stages.explain.heat import Heat, best_inside, share_inside
 from stages.explain.masks import Mask, Masks
 from stages.explain.params import Params
 
 OUT = Path("data/explain")
-SHARES = ("heat_inside_mask", "uniform_inside_mask")
+SHARES = ("heat_inside_mask", "uniform_inside_mask", "best_inside_mask")
 NO_STRUCTURE = "explain.masks names no structure for this label"
 NO_HEAT = "nothing in the picture speaks for the label: the heatmap is zero everywhere"
 
@@ -86,6 +86,7 @@ class Findings:
             "answers": dict(zip(labels, said, strict=True)),
             "probabilities": dict(zip(labels, scores, strict=True)),
             "picture": self._place(frame["frame_id"], labels[column]).as_posix(),
+            "blank": not self.heat[row, column].any(),
             "structure": self._structure(column),
             **self._inside(row, column),
         }
@@ -101,18 +102,18 @@ class Findings:
 
     def _inside(self, row: int, column: int) -> dict[str, Any]:
         mask, structure = self.mask(row, column), self._structure(column)
-        share, uniform, why = None, None, None
+        heat = self.heat[row, column]
         if structure is None:
-            why = NO_STRUCTURE
-        elif mask is None:
-            why = "the cohort has no mask of this clip"
-        elif mask.uniform == 0:
-            why = f"no {structure} in the true mask of this frame"
-        else:
-            share, uniform = share_inside(self.heat[row, column], mask.inside), round(mask.uniform, DIGITS)
-            why = NO_HEAT if share is None else None
-        share = None if share is None else round(share, DIGITS)
-        return {"heat_inside_mask": share, "uniform_inside_mask": uniform, "why": why}
+            return _untold(NO_STRUCTURE)
+        if mask is None:
+            return _untold("the cohort has no mask of this clip")
+        if mask.uniform == 0:
+            return _untold(f"no {structure} in the true mask of this frame")
+        share = share_inside(heat, mask.inside)
+        if share is None:
+            return _untold(NO_HEAT)
+        shares = (share, mask.uniform, best_inside(mask.inside, self.map_px))
+        return {**{key: round(value, DIGITS) for key, value in zip(SHARES, shares, strict=True)}, "why": None}
 
     def _measured(self, column: int, label: str) -> dict[str, Any]:
         found = pd.DataFrame([
@@ -139,9 +140,13 @@ class Findings:
         return str(found["why"].iloc[0]) if len(found) else "no test frame of this label is measured"
 
 
+def _untold(why: str) -> dict[str, Any]:
+    return {**dict.fromkeys(SHARES), "why": why}
+
+
 def plot_rows(summary: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, float]]:
-    """Yield protocol, series, model and value of each measured share, beside the uniform one."""
+    """Yield protocol, series, model and value of each measured share, beside the uniform and the best one."""
     for line in summary:
         if line["why"] is None:
-            for name, key in (("Grad-CAM", "heat_inside_mask"), ("uniform", "uniform_inside_mask")):
+            for name, key in zip(("Grad-CAM", "uniform", "best"), SHARES, strict=True):
                 yield line["protocol"], f"{name} {line['label']}", line["model"], line[key]

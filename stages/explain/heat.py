@@ -70,13 +70,18 @@ def grad_cam(network: nn.Module, layer: str, pictures: Tensor, outputs: Sequence
         outputs: (B,) column of the logit that is explained.
     """
     method = LayerGradCam(network, network.get_submodule(layer))
-    parts = []
+    side, parts = pictures.shape[3], [np.zeros((0, *pictures.shape[2:]))]
     for start in range(0, len(outputs), BATCH):
         part = slice(start, start + BATCH)
         coarse = method.attribute(pictures[part], target=list(outputs[part]), relu_attributions=True)
-        fine = interpolate(coarse.detach(), size=pictures.shape[2:], mode="bilinear", align_corners=False)
-        parts.append(fine[:, 0].numpy().astype(np.float64))
-    return np.concatenate(parts) if parts else np.zeros((0, *pictures.shape[2:]))
+        parts.append(_enlarged(coarse.detach(), side))
+    return np.concatenate(parts)
+
+
+def _enlarged(coarse: Tensor, side: int) -> Heat:
+    """Return (B, side, side) of (B, 1, H, H), bilinearly."""
+    fine = interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    return np.asarray(fine[:, 0].numpy(), np.float64)
 
 
 def share_inside(heat: Heat, mask: Heat) -> float | None:
@@ -88,3 +93,13 @@ def share_inside(heat: Heat, mask: Heat) -> float | None:
     """
     total = heat.sum()
     return float((heat * mask).sum() / total) if total > 0 else None
+
+
+def best_inside(mask: Heat, map_px: int) -> float:
+    """Return the largest `share_inside` that any map of `map_px` a side could reach once enlarged.
+
+    A coarse map cannot put all its heat into a small structure. Every heatmap is a weighted mean of its enlarged cells,
+    so the best puts all into the one cell with the largest share inside.
+    """
+    cells = torch.eye(map_px * map_px).reshape(-1, 1, map_px, map_px)
+    return max(share_inside(cell, mask) or 0.0 for cell in _enlarged(cells, mask.shape[0]))
