@@ -7,6 +7,7 @@ the same training would give other bytes. No thresholds: evaluate chooses those 
 import json
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -19,6 +20,8 @@ from stages.common.params import Strict
 from stages.common.preprocessing import Preprocess
 
 KEY = "bundle"
+REMEDY = "Train it again: `dvc repro train`."
+SEVERAL = 3  # tensors that a message names
 
 
 class Bundle(Strict):
@@ -46,14 +49,43 @@ def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
     """Return the network in evaluation mode and its description.
 
     Raises:
-        PipelineError: the file is absent, damaged, or no bundle of this project.
+        PipelineError: the file is absent, damaged, no bundle of this project, or holds another network's tensors.
     """
     try:
         with safe_open(path, framework="pt") as file:
             bundle = Bundle.model_validate_json((file.metadata() or {}).get(KEY, ""), strict=True)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValidationError) as error:
-        raise PipelineError(f"{path}: expected a bundle written by stages.train, got: {error}") from error
-    network = build(bundle.architecture, len(bundle.labels))
-    network.load_state_dict(tensors)
+        raise PipelineError(
+            f"{path}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
+        ) from error
+    with torch.device("meta"):  # the tensors of the file become the network's: nothing is drawn and thrown away
+        network = build(bundle.architecture, len(bundle.labels))
+    _refuse_other_tensors(path, bundle, network.state_dict(), tensors)
+    network.load_state_dict(tensors, assign=True)
     return network.eval(), bundle
+
+
+def _in_short(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details = [(".".join(map(str, detail["loc"])) or KEY, detail["msg"]) for detail in error.errors()]
+    return "; ".join(f"{key}: {message}" for key, message in details)
+
+
+def _refuse_other_tensors(path: Path, bundle: Bundle, own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    wanted, there = ({name: _form(value) for name, value in state.items()} for state in (own, tensors))
+    wrong = [
+        f"{name}: {there.get(name, 'none')}, not {form}" for name, form in wanted.items() if there.get(name) != form
+    ]
+    wrong += [f"{name}: not of this network" for name in there if name not in wanted]
+    if wrong:
+        shown = "; ".join(wrong[:SEVERAL]) + (f" and {len(wrong) - SEVERAL} more" if len(wrong) > SEVERAL else "")
+        raise PipelineError(
+            f"{path}: expected the {len(wanted)} tensors of {bundle.architecture} with {len(bundle.labels)} outputs, "
+            f"got other shapes or names: {shown}. {REMEDY}"
+        )
+
+
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"

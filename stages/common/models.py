@@ -54,6 +54,17 @@ def _initialise_for_rectifiers(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def network_input(grey: Tensor, mean: float, std: float) -> Tensor:
+    """Return (B, 3, S, S) float32 network input from (B, S, S) uint8: three equal channels, no copy made for them.
+
+    Args:
+        grey: what `preprocess` made of the frames.
+        mean, std: of grey values scaled to 0..1.
+    """
+    scaled = grey.float().div_(255.0).sub_(mean).div_(std)
+    return scaled.unsqueeze(1).expand(-1, 3, -1, -1)
+
+
 def head_name(network: nn.Module) -> str:
     """Return the dotted name of the last linear layer: the head that is always new."""
     return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
+from stages.common.models import network_input
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -66,8 +68,7 @@ class Epoch:
 
 def normalised(grey: Tensor, recipe: Recipe) -> Tensor:
     """Return (B, 3, S, S) float32 network input from (B, S, S) uint8: three equal channels, no copy made for them."""
-    scaled = grey.float().div_(255.0).sub_(recipe.mean).div_(recipe.std)
-    return scaled.unsqueeze(1).expand(-1, 3, -1, -1)
+    return network_input(grey, recipe.mean, recipe.std)
 
 
 def masked_loss(logits: Tensor, truth: Tensor) -> Tensor:

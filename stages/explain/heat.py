@@ -1,0 +1,117 @@
+"""Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) for any convolutional classifier, and where its heat lies.
+
+Our own few lines, because captum 0.9 hands on a copy of the map and so explains DenseNet's before its rectifier, which
+works in place: what the rectifier takes away would then count as evidence. Elsewhere both give the same heat.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from stages.common.errors import PipelineError
+
+BATCH = 8  # pictures differentiated at a time: DenseNet121 at 224 px keeps about 0.1 GB of feature maps a picture
+Heat = NDArray[np.float64]
+
+
+def target_map(network: nn.Module, size: int, smallest_px: int) -> tuple[str, int]:
+    """Return the dotted name and the side in px of the feature map that is explained.
+
+    It is the last output of a module, in the order of the forward pass, that is a square (B, C, H, H) map with H of at
+    least `smallest_px`. Of equal outputs the outermost module's is taken. Left out are adaptive pools, which for small
+    pictures repeat one value over the map (AlexNet's at 64 px makes 6x6 of 1x1), and modules that run more than once.
+    The last one outright, as in the paper, is 7x7 at 224 px but 2x2 at 64 px: too coarse to point at anything.
+
+    Raises:
+        PipelineError: no map of the network is that large.
+    """
+    sides: dict[str, int] = {}  # in the order in which modules finish
+    calls: Counter[str] = Counter()
+
+    def note(name: str, output: object) -> None:
+        calls[name] += 1
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] == output.shape[3]:
+            sides[name] = output.shape[3]
+
+    pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    hooks = [
+        module.register_forward_hook(lambda _module, _input, output, name=name: note(name, output))
+        for name, module in network.named_modules()
+        if name and not isinstance(module, pools)
+    ]
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, size, size))
+    for hook in hooks:
+        hook.remove()
+    large = [(name, side) for name, side in sides.items() if side >= smallest_px and calls[name] == 1]
+    if not large:
+        raise PipelineError(
+            f"params.yaml: explain.smallest_map_px: expected at most {max(sides.values(), default=0)}, the side of the "
+            f"largest feature map of this {type(network).__name__} at {size} px, got {smallest_px}. Lower it."
+        )
+    return large[-1]
+
+
+def grad_cam(network: nn.Module, layer: str, pictures: Tensor, outputs: Sequence[int]) -> Heat:
+    """Return (B, S, S) heat at or above 0: what in each picture speaks for one of the network's outputs.
+
+    The gradient of the logit, averaged over the map, weighs the map's channels (equation 1); their sum without its
+    negative part (equation 2) is enlarged to the picture bilinearly. All zero where nothing speaks for the output.
+
+    Args:
+        network: in evaluation mode; (B, 3, S, S) -> (B, labels) logits.
+        layer: dotted name of the module whose output is the feature map.
+        pictures: (B, 3, S, S) float32 network input.
+        outputs: (B,) column of the logit that is explained.
+    """
+    side, parts = pictures.shape[3], [np.zeros((0, *pictures.shape[2:]))]
+    for start in range(0, len(outputs), BATCH):
+        part = slice(start, start + BATCH)
+        maps, gradient = _map_and_gradient(network, layer, pictures[part], torch.tensor(outputs[part]))
+        weights = gradient.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1), equation 1
+        coarse = (weights * maps).sum(dim=1, keepdim=True).clamp(min=0)  # (B, 1, H, H), equation 2
+        parts.append(_enlarged(coarse, side))
+    return np.concatenate(parts)
+
+
+def _map_and_gradient(network: nn.Module, layer: str, pictures: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (B, C, H, H) feature maps as the next layer reads them, and the gradient of one logit a picture there."""
+    kept: list[Tensor] = []
+    hook = network.get_submodule(layer).register_forward_hook(lambda _module, _input, output: kept.append(output))
+    logits = network(pictures)
+    hook.remove()
+    # no copy was kept: what later layers did to the map in place is in it, and in its history
+    (gradient,) = torch.autograd.grad(logits.gather(1, outputs[:, None]).sum(), kept[0])
+    return kept[0].detach(), gradient
+
+
+def _enlarged(coarse: Tensor, side: int) -> Heat:
+    """Return (B, side, side) of (B, 1, H, H), bilinearly."""
+    fine = interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+    return np.asarray(fine[:, 0].numpy(), np.float64)
+
+
+def share_inside(heat: Heat, mask: Heat) -> float | None:
+    """Return the share of the heat that lies inside a mask, None where there is no heat.
+
+    Args:
+        heat: (S, S), at or above 0.
+        mask: (S, S), 0 to 1: how much of each pixel the structure covers.
+    """
+    total = heat.sum()
+    return float((heat * mask).sum() / total) if total > 0 else None
+
+
+def best_inside(mask: Heat, map_px: int) -> float:
+    """Return the largest `share_inside` that any map of `map_px` a side could reach once enlarged.
+
+    A coarse map cannot put all its heat into a small structure. Every heatmap is a weighted mean of its enlarged cells,
+    so the best puts all into the one cell with the largest share inside.
+    """
+    cells = torch.eye(map_px * map_px).reshape(-1, 1, map_px, map_px)
+    return max(share_inside(cell, mask) or 0.0 for cell in _enlarged(cells, mask.shape[0]))
