@@ -70,7 +70,6 @@ def head(data: Data) -> dict[str, Any]:
         "frames": known["frames"],
         "models": known["model_count"],
         "headline protocol": known["headline"],
-        "dangerous GO": known["dangerous"] or "not estimable: no model was chosen",
     }
     return {"cohort": known["cohort"], "phantom": data.is_phantom, "facts": shown.items()}
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 # Okabe & Ito 2008: eight colours that the colour-blind tell apart; vermillion is kept for danger
 MODELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B2A100")
+LABELS = ("#56B4E9", "#CC79A7", "#0072B2", "#E69F00", "#B2A100", "#7A7A7A")  # none of a decision's colours
 BASELINES = ("#7A7A7A", "#A8A8A8")
 DECISIONS = {"GO": "#009E73", "stop": "#D55E00", "no view": "#9A9A9A"}
 DIGITS = 4  # of the numbers that are drawn: a ten-thousandth of an axis is below a pixel
@@ -33,6 +34,7 @@ THEME: dict[str, Any] = {
         "titleFontSize": 12,
         "titleFontWeight": "normal",
         "labelLimit": 150,
+        "labelFlush": False,
     },
     "legend": {
         "labelColor": "currentColor",
@@ -42,7 +44,6 @@ THEME: dict[str, Any] = {
         "direction": "horizontal",
         "title": None,
         "symbolStrokeWidth": 3,
-        "columns": 3,
     },
     "text": {"color": "currentColor", "fontSize": 12},
     "rule": {"color": "currentColor"},
@@ -66,8 +67,10 @@ class Chart:
 
 def values(table: pd.DataFrame) -> alt.InlineData:
     """Return a table as inline CSV, a third of the bytes that a record for each row takes."""
-    rounded = table.round(DIGITS)
-    return alt.InlineData(values=rounded.to_csv(index=False, lineterminator="\n"), format=alt.DataFormat(type="csv"))
+    numbers = {str(name): "number" for name in table.select_dtypes("number").columns}
+    text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    # told which columns are numbers: Vega-Lite guesses from x and y alone, and would order points as text
+    return alt.InlineData(values=text, format={"type": "csv", "parse": numbers})
 
 
 def finished(chart: Any, says: str, title: str = "", height: int | None = None) -> Chart:

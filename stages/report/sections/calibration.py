@@ -38,7 +38,7 @@ def _reliability(data: Data, protocol: str, label: str) -> Chart | None:
     ideal = alt.Chart(values(pd.DataFrame({"x": [0, 1], "y": [0, 1]})))
     diagonal = ideal.mark_line(color=SOFT, strokeDash=DASHED).encode(x="x:Q", y="y:Q")
     base = alt.Chart(values(rows)).encode(
-        x=alt.X("mean_probability:Q", title="mean probability given", scale=unit),
+        x=alt.X("mean_probability:Q", title="mean probability given", scale=unit, axis=alt.Axis(tickCount=5)),
         y=alt.Y("observed:Q", title="share the expert says yes", scale=unit),
         color=alt.Color("model:N", scale=scale),
     )

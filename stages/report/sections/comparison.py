@@ -16,8 +16,8 @@ DECISIONS = ("GO dangerous", "GO futile", "GO found")
 OF_LABEL = ("sensitivity", "specificity")
 WHOLE = ("macro F1",)
 SAYS = {
-    "patients with GO dangerous": "Infants with any GO over a cord",
-    "patients with GO futile": "Infants with any GO without a target",
+    "patients with GO dangerous": "Infants with any GO over a cord, of those with one",
+    "patients with GO futile": "Infants with any GO without a target, of those with such frames",
     "GO dangerous": "GO where the expert says stop, share of frames",
     "GO futile": "GO where the expert sees no target, share of frames",
     "GO found": "GO where the expert says GO, share of frames",
@@ -32,6 +32,7 @@ def section(data: Data) -> dict[str, Any]:
         "headline": found["headline"],
         "confidence": percent(found["confidence"]),
         "reading": found["reading"],
+        "threshold": data.params["evaluate"]["threshold"],
         "protocols": [_protocol(data, name, of) for name, of in found["protocols"].items()],
         "metrics": shown_metrics(data),
         "doubts": {name: leakage.doubts(data, name) for name in found["protocols"]},

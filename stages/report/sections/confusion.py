@@ -18,6 +18,7 @@ def section(data: Data) -> dict[str, Any]:
             {"name": protocol, "models": [_model(data, protocol, model) for model in data.models]}
             for protocol in data.protocols
         ],
+        "headline": data.results["bedside"]["headline_protocol"],
         "decisions": DECISIONS,
         "answers": ANSWERS,
     }

@@ -5,9 +5,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.report.charts import MODELS, Chart, finished, values
+from stages.report.charts import LABELS, Chart, finished, values
 from stages.report.inputs import Data
 from stages.report.wording import percent, words
+
+REVIEWED = ("macro F1", "Wrong answers", "Misclassified images")  # printed on frozen and on reviewed labels
 
 
 def section(data: Data) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def section(data: Data) -> dict[str, Any]:
         "problems": found["problems"],
         "experts": found["experts"],
         "review": data.results["label_review"],
+        "figures": REVIEWED,
     }
 
 
@@ -37,7 +40,7 @@ def _shares(data: Data) -> Chart:
         y=alt.Y("clip_id:N", sort=clips, title=None),
         yOffset=alt.YOffset("label:N", sort=labels),
         x=alt.X("share:Q", title="share of the clip's known frames", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("label:N", sort=labels, scale=alt.Scale(domain=labels, range=list(MODELS[: len(labels)]))),
+        color=alt.Color("label:N", sort=labels, scale=alt.Scale(domain=labels, range=list(LABELS[: len(labels)]))),
         tooltip=["clip_id:N", "label:N", "share:Q"],
     )  # fmt: skip
     says = "Share of frames with each label, a group of bars a clip."

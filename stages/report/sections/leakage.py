@@ -58,8 +58,8 @@ def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
 def _gap_chart(data: Data, against: str, rows: list[dict[str, Any]]) -> Chart:
     table = pd.DataFrame(rows)
     base = alt.Chart(values(table)).encode(
-        y=alt.Y("figure:N", sort=list(dict.fromkeys(table["figure"])), title=None),
-        x=alt.X("gap:Q", title=f"frame protocol minus {words(against)}"),
+        y=alt.Y("figure:N", sort=list(dict.fromkeys(table["figure"])), title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("gap:Q", title=f"frame protocol minus {words(against)}", axis=alt.Axis(tickCount=6)),
         color=alt.Color("model:N", scale=palette(data.models, BASELINES)),
         tooltip=["model:N", "figure:N", "gap:Q"],
     )

@@ -5,13 +5,16 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.report.charts import DECISIONS, MODELS, Chart, finished, values
+from stages.report.charts import DECISIONS, LABELS, Chart, finished, values
 from stages.report.inputs import Data
 from stages.report.sections.verdict import leading_model
 from stages.report.wording import words
 
 EXPERT, MODEL, HALF = 1.42, 1.19, 0.085  # heights of the two strips above the probabilities' 0 to 1, and half a strip
-AXIS = "datum.value > 1.3 ? 'expert' : datum.value > 1.1 ? 'model' : datum.value"
+AXIS = alt.Axis(
+    values=[0, 0.5, 1, MODEL, EXPERT], grid=False, labelOverlap=False,
+    labelExpr="datum.value > 1.3 ? 'expert' : datum.value > 1.1 ? 'model' : datum.value",
+)  # fmt: skip
 
 
 def section(data: Data) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def section(data: Data) -> dict[str, Any]:
         "protocol": data.results["bedside"]["headline_protocol"],
         "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
         "decisions": DECISIONS,
-        "colours": dict(zip(data.labels, MODELS, strict=False)),
+        "colours": dict(zip(data.labels, LABELS, strict=False)),
     }
 
 
@@ -49,7 +52,7 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     expert = spells(timed, "truth").assign(low=EXPERT - HALF, high=EXPERT + HALF)
     model = spells(timed, "decision").assign(low=MODEL - HALF, high=MODEL + HALF)
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
-        x=alt.X("from:Q", title="seconds"), x2="to:Q", y=alt.Y("low:Q", title=None), y2="high:Q",
+        x=alt.X("from:Q", title="seconds", scale=alt.Scale(nice=False)), x2="to:Q", y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q",
         color=alt.Color("decision:N", scale=alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values())), legend=None),
         tooltip=["decision:N", "from:Q", "to:Q"],
     )  # fmt: skip
@@ -61,9 +64,8 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
 def _probabilities(rows: pd.DataFrame, labels: list[str]) -> alt.Chart:
     columns = {f"{label}_probability": words(label) for label in labels if f"{label}_probability" in rows}
     long = rows.rename(columns=columns).melt("time_s", list(columns.values()), "label", "probability").dropna()
-    axis = alt.Axis(values=[0, 0.5, 1, MODEL, EXPERT], labelExpr=AXIS, grid=False)
     return alt.Chart(values(long.round(3))).mark_line(strokeWidth=1.3).encode(
         x=alt.X("time_s:Q"),
-        y=alt.Y("probability:Q", title=None, axis=axis, scale=alt.Scale(domain=[0, EXPERT + HALF], nice=False)),
-        stroke=alt.Stroke("label:N", scale=alt.Scale(domain=list(columns.values()), range=list(MODELS)), legend=None),
+        y=alt.Y("probability:Q", title=None, axis=AXIS, scale=alt.Scale(domain=[0, EXPERT + HALF], nice=False)),
+        stroke=alt.Stroke("label:N", scale=alt.Scale(domain=list(columns.values()), range=list(LABELS)), legend=None),
     )  # fmt: skip

@@ -96,7 +96,7 @@ def _never(found: Mapping[str, Any]) -> str:
     go = found["sustained_go"]
     if not go.get("clips_with_one"):
         return "—"
-    return f"{len(go['never'])} of {count(go['clips_with_one'], 'clip')}"
+    return f"{len(go['never'])} of {go['clips_with_one']}"
 
 
 def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:

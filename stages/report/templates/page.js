@@ -4,6 +4,7 @@
   const theme = JSON.parse(document.getElementById("theme").textContent);
   const plots = Array.from(document.querySelectorAll(".plot"));
   const drawn = new Map();
+  if (window.matchMedia("(min-width: 1080px)").matches) document.querySelector("nav details").open = true;
 
   function widths() {
     // A closed part has no width: open all for the blink of a measurement that no eye sees
@@ -14,6 +15,12 @@
     return found;
   }
 
+  function themeOf(width) {
+    // as many names of a legend in a row as fit
+    const columns = Math.max(2, Math.floor((width - 60) / 100));
+    return { ...theme, legend: { ...theme.legend, columns } };
+  }
+
   async function draw(plot, width) {
     if (width < 1 || drawn.get(plot) === width) return;
     drawn.set(plot, width);
@@ -21,7 +28,7 @@
     spec.width = width;
     spec.autosize = { type: "fit-x", contains: "padding" };
     try {
-      await vegaEmbed(plot, spec, { actions: false, renderer: "svg", config: theme, tooltip: true });
+      await vegaEmbed(plot, spec, { actions: false, renderer: "svg", config: themeOf(width), tooltip: true });
       const svg = plot.querySelector("svg");
       svg.setAttribute("role", "img");
       svg.setAttribute("aria-label", plot.dataset.says);
