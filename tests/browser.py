@@ -34,7 +34,9 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(running: Any, file: Path, width: int = 1400, height: int = 900, dark: bool = False, **more: Any) -> Iterator[Any]:
+def opened(
+    running: Any, file: Path, width: int = 1400, height: int = 900, dark: bool = False, **more: Any
+) -> Iterator[Any]:
     """Yield a file as a page of an offline context; `page.asked` lists every request, `page.complaints` every error.
 
     Args:

@@ -1,6 +1,6 @@
 """One page that a doctor, a reviewer and an engineer can each read: every number with its protocol and its infants.
 
-Reads   metrics/*.json, metrics/comparison.csv, metrics/plots/*.csv   what the stages before found; nothing is recomputed
+Reads   metrics/*.json, metrics/comparison.csv, metrics/plots/*.csv   what the stages before found, not recomputed
         metrics/pictures/*.png, data/explain/**.png                  pictures, where they may be shown
         data/label_merge/labels.csv                                  how many infants, clips and frames there are
         requirements.txt, stages/report/templates, stages/report/checklists
@@ -21,6 +21,7 @@ from stages.report.card import facts
 from stages.report.inputs import Data, read
 from stages.report.page import Section, render
 from stages.report.params import Params
+from stages.report.sections import audit as published_table
 from stages.report.sections import (
     augmentation,
     calibration,
@@ -37,7 +38,6 @@ from stages.report.sections import (
     timelines,
     verdict,
 )
-from stages.report.sections import audit as published_table
 
 OUT = Path("metrics/report.html")
 # In reading order: what a doctor needs, what a reviewer asks, what an engineer checks

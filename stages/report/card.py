@@ -43,7 +43,11 @@ def _needs(needs: dict[str, int]) -> str:
 
 def _rule(rule: dict[str, Any]) -> str:
     least = listed([f"{words(rate)} of {words(label)}" for label, rate in rule["minimise"].items()])
-    floors = [f"{rate} of {words(label)} at least {least_of}" for label, of in rule["subject_to"].items() for rate, least_of in of.items()]
+    floors = [
+        f"{rate} of {words(label)} at least {least_of}"
+        for label, of in rule["subject_to"].items()
+        for rate, least_of in of.items()
+    ]
     return f"smallest sum of {least}" + (f", with {listed(floors)}" if floors else "")
 
 
@@ -72,7 +76,9 @@ def _measured(data: Data) -> dict[str, Any]:
         "tested_infants": found["tested"]["infants"],
         "dangerous": f"{harm['infants']} of {harm['of_infants']} infants" if known else None,
         "dangerous_interval": f"95 % interval {bounds}" if bounds else None,
-        "winner_sentence": f"Under {words(headline)} it chooses {winner}." if winner else f"Under {words(headline)} no model is eligible.",
+        "winner_sentence": f"Under {words(headline)} it chooses {winner}."
+        if winner
+        else f"Under {words(headline)} no model is eligible.",
         "heat_known": any(of.get("heat_inside_mask") is not None for of in data.results["explain"]["summary"]),
         "certificate_sentence": _certificate(data),
     }
@@ -81,7 +87,8 @@ def _measured(data: Data) -> dict[str, Any]:
 def _certificate(data: Data) -> str:
     parts = [
         f"{words(name)}: {count(len(of['patients_on_two_sides']), 'infant')} on two sides, "
-        f"{percent(of['near_duplicates']['same_clip']['share'])} of test frames have a near-duplicate of their clip in training"
+        f"{percent(of['near_duplicates']['same_clip']['share'])} of test frames have a near-duplicate of "
+        "their clip in training"
         for name, of in data.results["leakage"]["certificate"].items()
     ]
     return "; ".join(parts) + "."
@@ -97,6 +104,10 @@ def _labelled(data: Data) -> dict[str, Any]:
         "frames": len(table),
         "unknown": sum(of["unknown"] for label, of in found["total"]["labels"].items() if label in data.labels),
         "experts": experts,
-        "problem_sentence": f"Read with warnings of {listed([words(name) for name in problems])}." if problems else "Read without a warning.",
-        "agreement_sentence": "One expert: there is nothing to compare." if experts < 2 else "Agreement between experts stands in metrics/labels.json.",
+        "problem_sentence": f"Read with warnings of {listed([words(name) for name in problems])}."
+        if problems
+        else "Read without a warning.",
+        "agreement_sentence": "One expert: there is nothing to compare."
+        if experts < 2
+        else "Agreement between experts stands in metrics/labels.json.",
     }

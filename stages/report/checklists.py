@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jinja2 import Environment, StrictUndefined
+from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
-
-from stages.common.params import Strict
 
 FOLDER = Path(__file__).parent / "checklists"
 NAMES = ("claim_2024", "tripod_ai")
@@ -15,8 +14,10 @@ STATUS = {"filled": "filled", "partly": "partly filled", "person": "a person mus
 WANTED = {"partly": {"says", "origin", "person"}, "filled": {"says", "origin"}, "person": {"person"}}
 
 
-class Item(Strict):
+class Item(BaseModel):
     """One item, paraphrased in our own words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     item: str  # its number in the published checklist
     part: str
@@ -25,17 +26,21 @@ class Item(Strict):
     says: str | None = None  # what the pipeline knows: a Jinja sentence over the facts of `card.facts`
     origin: str | None = None  # where that stands
     person: str | None = None  # what only people know
-    needs: list[str] = []  # facts without which it is only partly filled
+    needs: tuple[str, ...] = ()  # facts without which it is only partly filled
 
     def model_post_init(self, _: Any) -> None:
         """Refuse an item whose status does not fit what it says."""
         given = {name for name in ("says", "origin", "person") if getattr(self, name)}
         if given != WANTED[self.status]:
-            raise ValueError(f"item {self.item}, {self.status}: expected {sorted(WANTED[self.status])}, got {sorted(given)}")
+            raise ValueError(
+                f"item {self.item}, {self.status}: expected {sorted(WANTED[self.status])}, got {sorted(given)}"
+            )
 
 
-class Checklist(Strict):
+class Checklist(BaseModel):
     """One published checklist."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
     source: str

@@ -6,18 +6,22 @@ Never read from dvc.lock: a stage whose output depends on the lock changes the l
 import hashlib
 from pathlib import Path
 
-from stages.report.inputs import OTHERS, result_files, table_files
+from stages.report.inputs import HEATMAPS, OTHERS, result_files, table_files
 
 SHOWN = 12  # hexadecimal digits; enough to tell files apart by eye
 
 
 def inputs() -> list[Path]:
-    """Return the files whose digests the page prints."""
-    return [*OTHERS, *result_files().values(), *table_files().values()]
+    """Return the files, and the folder of heatmaps, whose digests the page prints: what dvc.yaml declares as data."""
+    return [*OTHERS, *result_files().values(), *table_files().values(), HEATMAPS]
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal; of a folder that of its files' names and digests, sorted."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {digest(file)}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

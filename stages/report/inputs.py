@@ -16,9 +16,11 @@ PLOTS = METRICS / "plots"
 COMPARISON = METRICS / "comparison.csv"
 LABELLED = Path("data/label_merge/labels.csv")
 REQUIREMENTS = Path("requirements.txt")
-OTHERS = (COMPARISON, LABELLED, REQUIREMENTS)
+PICTURES = (METRICS / "pictures/augment.png", METRICS / "pictures/preprocess.png")
+HEATMAPS = Path("data/explain")
+OTHERS = (COMPARISON, LABELLED, REQUIREMENTS, *PICTURES)
 BASELINES = ("label_copy", "majority")  # rows that open no picture, as evaluate writes them
-RESULTS = ("selected", "split", "labels", "augment", "bedside", "evidence", "leakage", "audit", "label_review", "explain")
+RESULTS = ("selected", "labels", "augment", "bedside", "evidence", "leakage", "audit", "label_review", "explain")
 # table -> the columns that the page draws
 TABLES: dict[str, Sequence[str]] = {
     "scores": ("protocol", "model", "series", "value"),
@@ -143,4 +145,4 @@ def _read_plot(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def pinned_versions(requirements: str) -> dict[str, str]:
     """Return library -> version of the lines `name==version  # ...`."""
     lines = [line.split("#")[0].strip() for line in requirements.splitlines()]
-    return dict(line.split("==", 1) for line in lines if "==" in line)  # type: ignore[misc]
+    return dict(line.split("==", 1) for line in lines if "==" in line)

@@ -29,8 +29,9 @@ class Section:
 
 @lru_cache(maxsize=1)
 def drawing_code() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script that declares nothing but `vega`, `vegaLite`, `vegaEmbed`."""
-    return "{" + vl_convert.javascript_bundle() + "}"  # a block: its thousands of short names stay inside
+    """Return Vega, Vega-Lite and Vega-Embed as one script whose only name outside is `vegaEmbed`."""
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return "{" + bundle + "}"  # a block: its thousands of short names stay inside
 
 
 def embedded_json(content: Any) -> Markup:
@@ -50,7 +51,11 @@ def anchor(chart: Chart) -> str:
 def environment(templates: Path = TEMPLATES) -> Environment:
     """Return Jinja's environment: everything is escaped, and a name that a template misspells stops the stage."""
     made = Environment(
-        loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters |= {**FILTERS, "embedded": embedded_json, "anchor": anchor}
     return made
@@ -67,5 +72,10 @@ def render(head: Mapping[str, Any], sections: list[Section]) -> str:
     bodies = [(part, Markup(made.get_template(f"{part.name}.html").render(part.context))) for part in sections]
     asset: Callable[[str], Markup] = lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: E731
     return made.get_template("page.html").render(
-        **head, sections=bodies, style=asset("page.css"), script=asset("page.js"), vega=Markup(drawing_code()), theme=THEME
+        **head,
+        sections=bodies,
+        style=asset("page.css"),
+        script=asset("page.js"),
+        vega=Markup(drawing_code()),
+        theme=THEME,
     )

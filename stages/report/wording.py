@@ -19,11 +19,11 @@ def percent(value: float | None, digits: int = 0) -> str:
         return "—"
     shown = f"{100 * value:.{digits}f}"
     least = 10.0**-digits
-    if 0 < value and float(shown) == 0:
-        return f"< {least:g} %"
+    if value > 0 and float(shown) == 0:
+        return f"< {least:g}\u00a0%"
     if value < 1 and float(shown) == 100:
-        return f"> {100 - least:g} %"
-    return f"{shown} %"
+        return f"> {100 - least:g}\u00a0%"
+    return f"{shown}\u00a0%"
 
 
 def count(number_of: int | float, one: str, many: str | None = None) -> str:

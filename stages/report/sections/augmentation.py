@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from stages.report.inputs import Data
+from stages.report.inputs import PICTURES, Data
 from stages.report.pictures import WITHHELD, data_uri
 from stages.report.wording import percent
 
-PICTURES = {
-    "metrics/pictures/augment.png": "One frame in all variants: above as augmented, below after preprocessing.",
-    "metrics/pictures/preprocess.png": "A frame of each of some clips: above as recorded, below after preprocessing.",
-}
+CAPTIONS = (
+    "One frame in all variants: above as augmented, below after preprocessing.",
+    "A frame of each of some clips: above as recorded, below after preprocessing.",
+)
 
 
 def section(data: Data) -> dict[str, Any]:
@@ -19,7 +19,9 @@ def section(data: Data) -> dict[str, Any]:
     distinct = sum(1 - share for name, share in shares.items() if name != "original") + 1
     trained = data.params["train"]["variants"]
     return {
-        "pictures": [(data_uri(data, path), caption) for path, caption in PICTURES.items()] if data.shows_pixels else [],
+        "pictures": [(data_uri(data, path), caption) for path, caption in zip(PICTURES, CAPTIONS, strict=True)]
+        if data.shows_pixels
+        else [],
         "withheld": None if data.shows_pixels else WITHHELD,
         "variants": [(name, percent(share, 1), bool(trained.get(name))) for name, share in shares.items()],
         "count": len(shares),

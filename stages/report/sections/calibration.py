@@ -42,6 +42,10 @@ def _reliability(data: Data, protocol: str, label: str) -> Chart | None:
         y=alt.Y("observed:Q", title="share the expert says yes", scale=unit),
         color=alt.Color("model:N", scale=scale),
     )
-    points = base.mark_circle(opacity=0.9).encode(size=alt.Size("frames:Q", legend=None), tooltip=["model:N", "frames:Q"])
-    says = f"Reliability of {words(label)} under protocol {words(protocol)}: share of yes against probability, by model."
+    points = base.mark_circle(opacity=0.9).encode(
+        size=alt.Size("frames:Q", legend=None), tooltip=["model:N", "frames:Q"]
+    )
+    says = (
+        f"Reliability of {words(label)} under protocol {words(protocol)}: share of yes against probability, by model."
+    )
     return finished(diagonal + base.mark_line(strokeWidth=1) + points, says, words(label), height=240)

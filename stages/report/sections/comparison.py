@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.report.charts import DASHED, Chart, finished, palette, values
+from stages.report.charts import DASHED, MODELS, Chart, finished, palette, values
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections import leakage
 from stages.report.wording import number, percent, words
@@ -47,7 +47,9 @@ def shown_metrics(data: Data) -> list[str]:
 def _protocol(data: Data, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
     metrics = shown_metrics(data)
     charts = [chart for metric in metrics if (chart := _intervals(data, name, metric))]
-    table = [(model, [cell(found[metric]) for metric in metrics if metric in found]) for model, found in of["models"].items()]
+    table = [
+        (model, [cell(found[metric]) for metric in metrics if metric in found]) for model, found in of["models"].items()
+    ]
     return {
         **{key: of[key] for key in ("honest", "flag", "patients", "frames", "all_pairs", "win_shares")},
         "name": name,
@@ -65,7 +67,14 @@ def cell(of: Mapping[str, Any]) -> dict[str, Any]:
     low, high = (of["lowest"], of["highest"]) if ranges else (of["low"], of["high"])
     shown = "" if low is None or high is None else f"{number(float(low), 2)} to {number(float(high), 2)}"
     cases = "" if ranges or of["denominator"] is None else f"{of['numerator']}/{of['denominator']}"
-    return {"value": of["value"], "bounds": shown, "cases": cases, "patients": of["patients"], "why": of["why"], "ranges": ranges}
+    return {
+        "value": of["value"],
+        "bounds": shown,
+        "cases": cases,
+        "patients": of["patients"],
+        "why": of["why"],
+        "ranges": ranges,
+    }
 
 
 def _intervals(data: Data, protocol: str, metric: str) -> Chart | None:
@@ -98,12 +107,14 @@ def _paired(comparison: Mapping[str, Any]) -> Chart | None:
     winner, simplest = comparison["models"]
     table = pd.DataFrame({"infant": list(per_patient), "difference": list(per_patient.values())})
     zero = alt.Chart(values(pd.DataFrame({"zero": [0]}))).mark_rule(strokeDash=DASHED).encode(x="zero:Q")
-    dots = alt.Chart(values(table)).mark_point(filled=True, size=80, opacity=1, color="#0072B2").encode(
+    dots = alt.Chart(values(table)).mark_point(filled=True, size=80, opacity=1, color=MODELS[0]).encode(
         y=alt.Y("infant:N", title=None),
         x=alt.X("difference:Q", title=f"loss of {winner} minus loss of {simplest}"),
         tooltip=["infant:N", "difference:Q"],
     )  # fmt: skip
-    says = f"Difference in the rule's loss between {winner} and {simplest}, a dot an infant; left of zero is for {winner}."
+    says = (
+        f"Difference in the rule's loss between {winner} and {simplest}, a dot an infant; left of zero is for {winner}."
+    )
     return finished(zero + dots, says, "Infant by infant", height=22 * len(table))
 
 
@@ -117,11 +128,12 @@ def _wins(data: Data, shares: Mapping[str, Any]) -> Chart | None:
     if not rows:
         return None
     sides = list(dict.fromkeys(row["side"] for row in rows))
+    colours = alt.Scale(domain=sides, range=list(MODELS[: len(sides)]))
     bars = alt.Chart(values(pd.DataFrame(rows))).mark_bar().encode(
         y=alt.Y("model:N", sort=[*data.models, "no model"], title=None),
         yOffset=alt.YOffset("side:N", sort=sides),
         x=alt.X("share:Q", title="share of resamples won", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("side:N", sort=sides, scale=alt.Scale(domain=sides, range=["#0072B2", "#E69F00"][: len(sides)])),
+        color=alt.Color("side:N", sort=sides, scale=colours),
         tooltip=["model:N", "side:N", "share:Q"],
     )  # fmt: skip
     says = "Share of resamples of the infants in which each model wins the doctor's rule, by side."

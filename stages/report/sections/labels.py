@@ -30,7 +30,12 @@ def section(data: Data) -> dict[str, Any]:
 
 def _row(label: str, of: dict[str, Any], patients: dict[str, int]) -> list[str]:
     infants = [str(patients.get(side, "—")) for side in ("positive", "negative")]
-    return [words(label), *(str(of[name]) for name in ("positive", "negative", "unknown")), percent(of["share"], 1), *infants]
+    return [
+        words(label),
+        *(str(of[name]) for name in ("positive", "negative", "unknown")),
+        percent(of["share"], 1),
+        *infants,
+    ]
 
 
 def _shares(data: Data) -> Chart:

@@ -23,7 +23,7 @@ def section(data: Data) -> dict[str, Any]:
         "optimism_why": optimism["why"],
         "gaps": [_gap(data, name, models) for name, models in optimism["against"].items()],
         "about": found["probes"]["about"],
-        "probes": [chart for name, of in found["probes"]["results"].items() for chart in _probes(data, name, of)],
+        "probes": [chart for name, of in found["probes"]["results"].items() for chart in _probes(name, of)],
         "flags": found["probes"]["flags"],
         "results": found["probes"]["results"],
     }
@@ -37,10 +37,10 @@ def doubts(data: Data, protocol: str) -> list[str]:
         of_label = [flag for flag in flags if flag["label"] == label]
         probes = listed([f"{words(flag['probe'])} (AUC {number(flag['auc'], 2)})" for flag in of_label])
         models = sorted({model for flag in of_label for model in flag["casts_doubt_on"]}) or ["no model"]
-        found.append(f"{words(label)} can be told without anatomy, by {probes}; this touches the scores of {listed(models)}.")
+        found.append(
+            f"{words(label)} can be told without anatomy, by {probes}; this touches the scores of {listed(models)}."
+        )
     return found
-
-
 
 
 def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,8 +51,15 @@ def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
         for name in names
         if (entry := entries[name])["gap"] is not None
     ]
-    table = [(model, [(entries[name]["gap"], entries[name]["why"]) for name in names]) for model, entries in models.items()]
-    return {"against": against, "names": names, "table": table, "chart": _gap_chart(data, against, rows) if rows else None}
+    table = [
+        (model, [(entries[name]["gap"], entries[name]["why"]) for name in names]) for model, entries in models.items()
+    ]
+    return {
+        "against": against,
+        "names": names,
+        "table": table,
+        "chart": _gap_chart(data, against, rows) if rows else None,
+    }
 
 
 def _gap_chart(data: Data, against: str, rows: list[dict[str, Any]]) -> Chart:
@@ -65,14 +72,22 @@ def _gap_chart(data: Data, against: str, rows: list[dict[str, Any]]) -> Chart:
     )
     zero = alt.Chart(values(pd.DataFrame({"zero": [0]}))).mark_rule(strokeDash=DASHED).encode(x="zero:Q")
     says = f"Optimism gap: how much better each model looks under the frame protocol than under {words(against)}."
-    return finished(zero + base.mark_point(filled=True, size=70, opacity=0.9), says, height=34 * table["figure"].nunique())
+    return finished(
+        zero + base.mark_point(filled=True, size=70, opacity=0.9), says, height=34 * table["figure"].nunique()
+    )
 
 
-def _probes(data: Data, protocol: str, of_labels: Mapping[str, Any]) -> list[Chart]:
+def _probes(protocol: str, of_labels: Mapping[str, Any]) -> list[Chart]:
     charts = []
     for label, of in of_labels.items():
         rows = [
-            {"name": words(name), "what": what[:-1], "auc": entry["auc"], "low": entry["lowest"], "high": entry["highest"]}
+            {
+                "name": words(name),
+                "what": what[:-1],
+                "auc": entry["auc"],
+                "low": entry["lowest"],
+                "high": entry["highest"],
+            }
             for what in ("models", "probes")
             for name, entry in of[what].items()
             if entry["auc"] is not None
@@ -87,8 +102,12 @@ def _probe_chart(table: pd.DataFrame, protocol: str, label: str) -> Chart:
     order = alt.Y("name:N", sort=list(table["name"]), title=None)
     base = alt.Chart(values(table)).encode(y=order, color=alt.Color("what:N", scale=colour))
     unit = alt.Scale(domain=[0, 1])
-    ranges = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q", scale=unit, title="patient-wise ROC AUC"), x2="high:Q")
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("auc:Q", scale=unit), tooltip=["name:N", "auc:Q"])
+    ranges = base.mark_rule(strokeWidth=1.5).encode(
+        x=alt.X("low:Q", scale=unit, title="patient-wise ROC AUC"), x2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("auc:Q", scale=unit), tooltip=["name:N", "auc:Q"]
+    )
     half = alt.Chart(values(pd.DataFrame({"half": [0.5]}))).mark_rule(strokeDash=DASHED).encode(x="half:Q")
     says = f"Patient-wise AUC of models and of probes that see no anatomy, for {words(label)} under {words(protocol)}."
     return finished(half + ranges + dots, says, f"{words(label)}, {words(protocol)}", height=24 * len(table))

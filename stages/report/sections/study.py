@@ -17,7 +17,9 @@ def section(data: Data) -> dict[str, Any]:
 
 def _protocol(data: Data, protocol: str) -> dict[str, Any]:
     per_label = [f"{error} {label}" for label in data.labels for error in ("FP", "FN")]
-    rows = [(name, [_shown(data, protocol, model, name) for model in data.models]) for name in (*ROWS, *per_label, *AFTER)]
+    rows = [
+        (name, [_shown(data, protocol, model, name) for model in data.models]) for name in (*ROWS, *per_label, *AFTER)
+    ]
     return {
         "name": protocol,
         "models": data.models,

@@ -51,13 +51,16 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     timed = rows.dropna(subset=["time_s", "duration_s"])
     expert = spells(timed, "truth").assign(low=EXPERT - HALF, high=EXPERT + HALF)
     model = spells(timed, "decision").assign(low=MODEL - HALF, high=MODEL + HALF)
+    colours = alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values()))
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
-        x=alt.X("from:Q", title="seconds", scale=alt.Scale(nice=False)), x2="to:Q", y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q",
-        color=alt.Color("decision:N", scale=alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values())), legend=None),
+        x=alt.X("from:Q", title="seconds", scale=alt.Scale(nice=False)), x2="to:Q",
+        y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),
         tooltip=["decision:N", "from:Q", "to:Q"],
     )  # fmt: skip
     patient = rows["patient"].iloc[0]
-    says = f"Clip {clip} of infant {patient}: strips of the expert's and the model's decisions over lines of probability."
+    says = (
+        f"Clip {clip} of infant {patient}: strips of the expert's and the model's decisions over lines of probability."
+    )
     return finished(strips + _probabilities(timed, labels), says, f"{clip}, infant {patient}", height=130)
 
 

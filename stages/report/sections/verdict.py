@@ -63,8 +63,8 @@ def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float) -> li
     if go["clips_with_one"]:
         clips = count(go["clips_with_one"], "clip")
         said.append(
-            f"Of {clips} in which the expert sees a candidate level for {sustained_s} s, it reached a correct GO of that "
-            f"length in {go['reached']}."
+            f"Of {clips} in which the expert sees a candidate level for {sustained_s} s, it reached a correct GO of "
+            f"that length in {go['reached']}."
         )
     return said
 
@@ -82,7 +82,11 @@ def _verdict(found: Mapping[str, Any]) -> dict[str, Any]:
 def _harm(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return one kind of false GO: infants of infants with its interval, seconds, longest run."""
     infants, of_infants = found["infants"], found["of_infants"]
-    return {**found, "shown": None if infants is None else f"{infants} of {of_infants}", "interval": interval(found.get("interval_95"))}
+    return {
+        **found,
+        "shown": None if infants is None else f"{infants} of {of_infants}",
+        "interval": interval(found.get("interval_95")),
+    }
 
 
 def interval(bounds: Any, digits: int = 0) -> str | None:
@@ -101,7 +105,12 @@ def _never(found: Mapping[str, Any]) -> str:
 
 def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if "dangerous" not in found:
-        return {"model": model, "why": found.get("why") or "no reason was given", "cells": [], "baseline": model in BASELINES}
+        return {
+            "model": model,
+            "why": found.get("why") or "no reason was given",
+            "cells": [],
+            "baseline": model in BASELINES,
+        }
     go = found["sustained_go"]
     return {
         "model": model,
