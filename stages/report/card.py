@@ -1,0 +1,113 @@
+"""The facts that the model card and the checklists quote: all from params and from the stages' own results."""
+
+from typing import Any
+
+from stages.report.inputs import Data
+from stages.report.sections.verdict import CHOSEN, interval
+from stages.report.wording import count, listed, percent, words
+
+
+def facts(data: Data) -> dict[str, Any]:
+    """Return name -> what the sentences of card.html and of the checklists may quote; None where not estimable."""
+    return {**_declared(data), **_trained(data), **_measured(data), **_labelled(data)}
+
+
+def _declared(data: Data) -> dict[str, Any]:
+    params = data.params
+    frames = params["extract_frames"]
+    decision = params["evaluate"]["decision"]
+    return {
+        "cohort": params["cohort"],
+        "phantom": data.is_phantom,
+        "pixels": data.shows_pixels,
+        "seed": params["seed"],
+        "size_px": params["size_px"],
+        "labels": listed([words(label) for label in data.labels]),
+        "label_count": len(data.labels),
+        "models": listed(list(params["architectures"])),
+        "model_count": len(params["architectures"]),
+        "protocols": listed([words(name) for name in data.protocols]),
+        "crop": "found by what moves" if frames["crop"] == "auto" else "not cut out",
+        "stride": frames["stride"],
+        "max_frames": frames["max_frames"],
+        "method": params["preprocess"]["method"],
+        "shares": listed([f"{side} {share}" for side, share in params["split"]["shares"].items()]),
+        "decision_sentence": f"GO is {_needs(decision['go'])}; stop is {_needs(decision['stop'])}, and overrides.",
+        "rule": _rule(params["evaluate"]["rule"]),
+    }
+
+
+def _needs(needs: dict[str, int]) -> str:
+    return listed([words(label) if value else f"no {words(label)}" for label, value in needs.items()])
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    least = listed([f"{words(rate)} of {words(label)}" for label, rate in rule["minimise"].items()])
+    floors = [
+        f"{rate} of {words(label)} at least {least_of}"
+        for label, of in rule["subject_to"].items()
+        for rate, least_of in of.items()
+    ]
+    return f"smallest sum of {least}" + (f", with {listed(floors)}" if floors else "")
+
+
+def _trained(data: Data) -> dict[str, Any]:
+    train = data.params["train"]
+    libraries = {"torch": "torch", "torchvision": "torchvision", "opencv": "opencv-python-headless", "dvc": "dvc"}
+    return {
+        "lr": data.params["lr"],
+        "epochs": data.params["epochs"],
+        **{name: train[name] for name in ("batch_size", "warmup", "mean", "std", "weights", "device")},
+        "variants": listed([words(name) for name, on in train["variants"].items() if on]),
+        **{name: data.pinned.get(library, "not pinned") for name, library in libraries.items()},
+    }
+
+
+def _measured(data: Data) -> dict[str, Any]:
+    bedside = data.results["bedside"]
+    headline = bedside["headline_protocol"]
+    found = bedside["protocols"][headline]
+    harm = found["models"].get(CHOSEN, {}).get("dangerous") or {}
+    known = harm.get("infants") is not None
+    bounds = interval(harm.get("interval_95"))
+    winner = data.results["selected"][headline]["winner"]
+    return {
+        "headline": words(headline),
+        "tested_infants": found["tested"]["infants"],
+        "dangerous": f"{harm['infants']} of {harm['of_infants']} infants" if known else None,
+        "dangerous_interval": f"95 % interval {bounds}" if bounds else None,
+        "winner_sentence": f"Under {words(headline)} it chooses {winner}."
+        if winner
+        else f"Under {words(headline)} no model is eligible.",
+        "heat_known": any(of.get("heat_inside_mask") is not None for of in data.results["explain"]["summary"]),
+        "certificate_sentence": _certificate(data),
+    }
+
+
+def _certificate(data: Data) -> str:
+    parts = [
+        f"{words(name)}: {count(len(of['patients_on_two_sides']), 'infant')} on two sides, "
+        f"{percent(of['near_duplicates']['same_clip']['share'])} of test frames have a near-duplicate of "
+        "their clip in training"
+        for name, of in data.results["leakage"]["certificate"].items()
+    ]
+    return "; ".join(parts) + "."
+
+
+def _labelled(data: Data) -> dict[str, Any]:
+    found, table = data.results["labels"], data.labelled
+    problems = found["problems"]
+    experts = found["experts"]["count"]
+    return {
+        "infants": int(table["patient"].nunique()),
+        "clips": int(table["clip_id"].nunique()),
+        "frames": len(table),
+        "unknown": sum(of["unknown"] for label, of in found["total"]["labels"].items() if label in data.labels),
+        "experts": experts,
+        "problem_sentence": f"Read with warnings of {listed([words(name) for name in problems])}."
+        if problems
+        else "Read without a warning.",
+        "agreement_sentence": "One expert: there is nothing to compare."
+        if experts < 2
+        else "Agreement between experts stands in metrics/labels.json.",
+    }

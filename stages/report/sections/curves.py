@@ -1,0 +1,21 @@
+"""How training went: losses of every epoch."""
+
+from typing import Any
+
+from stages.report.charts import Chart, lines, palette
+from stages.report.inputs import BASELINES, Data
+from stages.report.wording import words
+
+
+def section(data: Data) -> dict[str, Any]:
+    """Return one chart a protocol."""
+    return {"curves": [_chart(data, protocol) for protocol in data.protocols], "epochs": data.params["epochs"]}
+
+
+def _chart(data: Data, protocol: str) -> Chart:
+    table = data.tables["curves"]
+    rows = table.loc[table["protocol"] == protocol, ["model", "fold", "side", "epoch", "loss"]]
+    names = {"epoch": "epoch", "loss": "loss"}
+    scale = palette(data.models[len(BASELINES) :], ())
+    says = f"Training and validation loss by epoch under protocol {words(protocol)}, a line a model and fold."
+    return lines(rows, "epoch", "loss", scale, says, words(protocol), names, dash="side")

@@ -1,0 +1,113 @@
+"""Does what the networks learnt leak, and could the labels be had without anatomy: the certificate and the probes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from stages.report.charts import DASHED, Chart, finished, palette, values
+from stages.report.inputs import BASELINES, Data
+from stages.report.wording import listed, number, words
+
+GAPS = ("Accuracy", "F1", "macro F1")
+
+
+def section(data: Data) -> dict[str, Any]:
+    """Return the certificate, the optimism gap beside `label_copy`, and every probe with what it casts doubt on."""
+    found = data.results["leakage"]
+    optimism = found["optimism"]
+    return {
+        "pictures": found["pictures"],
+        "certificate": found["certificate"],
+        "optimism_why": optimism["why"],
+        "gaps": [_gap(data, name, models) for name, models in optimism["against"].items()],
+        "about": found["probes"]["about"],
+        "probes": [chart for name, of in found["probes"]["results"].items() for chart in _probes(name, of)],
+        "flags": found["probes"]["flags"],
+        "results": found["probes"]["results"],
+    }
+
+
+def doubts(data: Data, protocol: str) -> list[str]:
+    """Return, in words, what the probes say against the scores of one protocol: to stand next to those scores."""
+    flags = [flag for flag in data.results["leakage"]["probes"]["flags"] if flag["protocol"] == protocol]
+    found = []
+    for label in dict.fromkeys(flag["label"] for flag in flags):
+        of_label = [flag for flag in flags if flag["label"] == label]
+        probes = listed([f"{words(flag['probe'])} (AUC {number(flag['auc'], 2)})" for flag in of_label])
+        models = sorted({model for flag in of_label for model in flag["casts_doubt_on"]}) or ["no model"]
+        found.append(
+            f"{words(label)} can be told without anatomy, by {probes}; this touches the scores of {listed(models)}."
+        )
+    return found
+
+
+def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
+    names = [name for name in next(iter(models.values())) if name in GAPS or name.endswith("ROC AUC")]
+    rows = [
+        {"model": model, "figure": words(name), "gap": entry["gap"]}
+        for model, entries in models.items()
+        for name in names
+        if (entry := entries[name])["gap"] is not None
+    ]
+    table = [
+        (model, [(entries[name]["gap"], entries[name]["why"]) for name in names]) for model, entries in models.items()
+    ]
+    return {
+        "against": against,
+        "names": names,
+        "table": table,
+        "chart": _gap_chart(data, against, rows) if rows else None,
+    }
+
+
+def _gap_chart(data: Data, against: str, rows: list[dict[str, Any]]) -> Chart:
+    table = pd.DataFrame(rows)
+    base = alt.Chart(values(table)).encode(
+        y=alt.Y("figure:N", sort=list(dict.fromkeys(table["figure"])), title=None, axis=alt.Axis(labelLimit=240)),
+        x=alt.X("gap:Q", title=f"frame protocol minus {words(against)}", axis=alt.Axis(tickCount=6)),
+        color=alt.Color("model:N", scale=palette(data.models, BASELINES)),
+        tooltip=["model:N", "figure:N", "gap:Q"],
+    )
+    zero = alt.Chart(values(pd.DataFrame({"zero": [0]}))).mark_rule(strokeDash=DASHED).encode(x="zero:Q")
+    says = f"Optimism gap: how much better each model looks under the frame protocol than under {words(against)}."
+    return finished(
+        zero + base.mark_point(filled=True, size=70, opacity=0.9), says, height=34 * table["figure"].nunique()
+    )
+
+
+def _probes(protocol: str, of_labels: Mapping[str, Any]) -> list[Chart]:
+    charts = []
+    for label, of in of_labels.items():
+        rows = [
+            {
+                "name": words(name),
+                "what": what[:-1],
+                "auc": entry["auc"],
+                "low": entry["lowest"],
+                "high": entry["highest"],
+            }
+            for what in ("models", "probes")
+            for name, entry in of[what].items()
+            if entry["auc"] is not None
+        ]
+        if rows:
+            charts.append(_probe_chart(pd.DataFrame(rows), protocol, label))
+    return charts
+
+
+def _probe_chart(table: pd.DataFrame, protocol: str, label: str) -> Chart:
+    colour = alt.Scale(domain=["model", "probe"], range=["#0072B2", "#D55E00"])
+    order = alt.Y("name:N", sort=list(table["name"]), title=None)
+    base = alt.Chart(values(table)).encode(y=order, color=alt.Color("what:N", scale=colour))
+    unit = alt.Scale(domain=[0, 1])
+    ranges = base.mark_rule(strokeWidth=1.5).encode(
+        x=alt.X("low:Q", scale=unit, title="patient-wise ROC AUC"), x2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("auc:Q", scale=unit), tooltip=["name:N", "auc:Q"]
+    )
+    half = alt.Chart(values(pd.DataFrame({"half": [0.5]}))).mark_rule(strokeDash=DASHED).encode(x="half:Q")
+    says = f"Patient-wise AUC of models and of probes that see no anatomy, for {words(label)} under {words(protocol)}."
+    return finished(half + ranges + dots, says, f"{words(label)}, {words(protocol)}", height=24 * len(table))

@@ -1,0 +1,44 @@
+"""ROC and precision-recall curves on test."""
+
+from typing import Any
+
+from stages.common.protocols import LEAVE_ONE_OUT
+from stages.report.charts import Chart, lines, palette
+from stages.report.inputs import BASELINES, Data
+from stages.report.wording import number, words
+
+KINDS = {
+    "roc": ("false_positive_rate", "true_positive_rate", "ROC", "ROC AUC"),
+    "precision_recall": ("recall", "precision", "Precision and recall", "average precision"),
+}
+
+
+def section(data: Data) -> dict[str, Any]:
+    """Return a chart a protocol, label and kind, and the areas as a table."""
+    return {
+        "protocols": [
+            {"name": name, "charts": _charts(data, name), "areas": _areas(data, name), "folds": name == LEAVE_ONE_OUT}
+            for name in data.protocols
+        ],
+        "labels": data.labels,
+    }
+
+
+def _charts(data: Data, protocol: str) -> list[Chart]:
+    found = []
+    for kind, (x, y, name, _) in KINDS.items():
+        table = data.tables[kind]
+        for label in data.labels:
+            rows = table[(table["protocol"] == protocol) & (table["label"] == label)]
+            if len(rows):
+                title, titles = f"{name}: {words(label)}", {x: words(x), y: words(y)}
+                says = f"{title} under protocol {words(protocol)}, a line a model."
+                scale, rows = palette(data.models[len(BASELINES) :], ()), rows[["model", "point", x, y]]
+                found.append(lines(rows, x, y, scale, says, title, titles, order="point", square=True))
+    return found
+
+
+def _areas(data: Data, protocol: str) -> list[tuple[str, list[str]]]:
+    names = [f"{label} {area}" for label in data.labels for *_, area in KINDS.values()]
+    models = data.models[len(BASELINES) :]
+    return [(model, [number(data.cell(protocol, model, name)) for name in names]) for model in models]

@@ -1,0 +1,45 @@
+"""The study's table and its two figures, on our data: what was published, in the form it was published in."""
+
+from typing import Any
+
+from stages.report.charts import Chart, grouped_bars
+from stages.report.inputs import BASELINES, Data
+from stages.report.wording import number, words
+
+ROWS = ("Accuracy", "Precision", "Recall", "F1", "TN", "FP", "FN", "TP")
+AFTER = ("Misclassified images", "macro F1")
+
+
+def section(data: Data) -> dict[str, Any]:
+    """Return a table and two charts for each protocol."""
+    return {"protocols": [_protocol(data, protocol) for protocol in data.protocols], "baselines": BASELINES}
+
+
+def _protocol(data: Data, protocol: str) -> dict[str, Any]:
+    per_label = [f"{error} {label}" for label in data.labels for error in ("FP", "FN")]
+    rows = [
+        (name, [_shown(data, protocol, model, name) for model in data.models]) for name in (*ROWS, *per_label, *AFTER)
+    ]
+    return {
+        "name": protocol,
+        "models": data.models,
+        "rows": rows,
+        "winner": data.results["selected"][protocol]["winner"],
+        "charts": [_chart(data, protocol, "scores"), _chart(data, protocol, "errors")],
+    }
+
+
+def _shown(data: Data, protocol: str, model: str, name: str) -> str:
+    value = data.cell(protocol, model, name)
+    if value is None:
+        return "—"
+    whole = name.startswith(("FP ", "FN ")) or name in {"TN", "FP", "FN", "TP", "Misclassified images"}
+    return str(int(value)) if whole else number(float(value), 4)
+
+
+def _chart(data: Data, protocol: str, table: str) -> Chart:
+    rows = data.tables[table]
+    rows = rows.loc[rows["protocol"] == protocol, ["model", "series", "value"]]
+    title = {"scores": "Performance of the models", "errors": "The errors that the doctor minimises, in test frames"}
+    says = f"{title[table]} under protocol {words(protocol)}: one bar a model and figure."
+    return grouped_bars(rows, data.models, says, title[table])

@@ -1,0 +1,74 @@
+"""Every clip as a strip: what the expert decides, what the model decides, and the probabilities behind it."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from stages.report.charts import DECISIONS, LABELS, Chart, finished, values
+from stages.report.inputs import Data
+from stages.report.sections.verdict import leading_model
+from stages.report.wording import words
+
+EXPERT, MODEL, HALF = 1.42, 1.19, 0.085  # heights of the two strips above the probabilities' 0 to 1, and half a strip
+AXIS = alt.Axis(
+    values=[0, 0.5, 1, MODEL, EXPERT], grid=False, labelOverlap=False,
+    labelExpr="datum.value > 1.3 ? 'expert' : datum.value > 1.1 ? 'model' : datum.value",
+)  # fmt: skip
+
+
+def section(data: Data) -> dict[str, Any]:
+    """Return one chart a clip for the model whose verdict leads the page, or the first that has timelines."""
+    table = data.tables["bedside_timelines"]
+    there = list(dict.fromkeys(table["model"]))
+    model = leading_model(data)
+    model = model if model in there else next(iter(there), None)
+    rows = table[table["model"] == model]
+    return {
+        "model": model,
+        "protocol": data.results["bedside"]["headline_protocol"],
+        "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
+        "decisions": DECISIONS,
+        "colours": dict(zip(data.labels, LABELS, strict=False)),
+    }
+
+
+def spells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return runs of one decision: from, to (seconds) and decision; frames that are not neighbours end a run.
+
+    Args:
+        rows: the frames of one clip with time_s, duration_s and `column`.
+    """
+    rows = rows.sort_values("time_s")
+    ends = rows["time_s"] + rows["duration_s"]
+    apart = (rows["time_s"] - ends.shift()).abs() > rows["duration_s"] / 2
+    run = ((rows[column] != rows[column].shift()) | apart).cumsum()
+    parts = pd.DataFrame({"from": rows["time_s"], "to": ends, "decision": rows[column], "run": run}).groupby("run")
+    return pd.DataFrame({"from": parts["from"].min(), "to": parts["to"].max(), "decision": parts["decision"].first()})
+
+
+def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
+    timed = rows.dropna(subset=["time_s", "duration_s"])
+    expert = spells(timed, "truth").assign(low=EXPERT - HALF, high=EXPERT + HALF)
+    model = spells(timed, "decision").assign(low=MODEL - HALF, high=MODEL + HALF)
+    colours = alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values()))
+    strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
+        x=alt.X("from:Q", title="seconds", scale=alt.Scale(nice=False)), x2="to:Q",
+        y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),
+        tooltip=["decision:N", "from:Q", "to:Q"],
+    )  # fmt: skip
+    patient = rows["patient"].iloc[0]
+    says = (
+        f"Clip {clip} of infant {patient}: strips of the expert's and the model's decisions over lines of probability."
+    )
+    return finished(strips + _probabilities(timed, labels), says, f"{clip}, infant {patient}", height=130)
+
+
+def _probabilities(rows: pd.DataFrame, labels: list[str]) -> alt.Chart:
+    columns = {f"{label}_probability": words(label) for label in labels if f"{label}_probability" in rows}
+    long = rows.rename(columns=columns).melt("time_s", list(columns.values()), "label", "probability").dropna()
+    return alt.Chart(values(long.round(3))).mark_line(strokeWidth=1.3).encode(
+        x=alt.X("time_s:Q"),
+        y=alt.Y("probability:Q", title=None, axis=AXIS, scale=alt.Scale(domain=[0, EXPERT + HALF], nice=False)),
+        stroke=alt.Stroke("label:N", scale=alt.Scale(domain=list(columns.values()), range=list(LABELS)), legend=None),
+    )  # fmt: skip
