@@ -61,11 +61,12 @@ def mean_share(values: Values, cases: NDArray[np.bool_], patients: NDArray[np.ob
         patients: (rows,).
         at: (thresholds,).
     """
-    shares = []
-    for patient in sorted(set(patients[cases])):
-        mine = np.sort(values[cases & (patients == patient)])
-        shares.append(1.0 - np.searchsorted(mine, at) / len(mine))
-    return np.mean(shares, axis=0) if shares else None
+    if not cases.any():
+        return None
+    _, codes = np.unique(patients[cases].astype(str), return_inverse=True)
+    order = np.lexsort((values[cases], codes))
+    each = np.split(values[cases][order], np.flatnonzero(np.diff(codes[order])) + 1)  # a patient's values, sorted
+    return np.mean([1.0 - np.searchsorted(mine, at) / len(mine) for mine in each], axis=0)
 
 
 def choose(
