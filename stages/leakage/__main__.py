@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.evaluation.baselines import BASELINES
@@ -61,6 +62,7 @@ NOTES = (
     "The patient-wise AUC ranks frames within a patient; what tells patients apart and no more does not show in it.",
     "With few patients a probe passes its limit by chance; the number of patients and their range stand beside it.",
     "A flag is a question, not a verdict: dark frames are bad frames, and brightness is part of what the label means.",
+    "A mark that comes and goes within the sector's outline counts as tissue, and is not blanked alone.",
     "What lies outside the extracted crop reaches no model, and no probe.",
 )
 # Scores alone are read here, and no threshold changes them
@@ -114,7 +116,8 @@ def probe(
     levels = np.stack([histogram(np.ascontiguousarray(networks_see[row])) for row in range(len(originals))])
     left = standing(cohort, originals, settings.side_px, settings.sector)
     features = inputs(cohort, looks, levels, left)
-    probed = probe_folds(cohort, folds, features, len(labels), settings)
+    with threadpool_limits(1):  # the same bytes on any machine, and small fits that wait for threads are slower
+        probed = probe_folds(cohort, folds, features, len(labels), settings)
     found = results(areas, probed, labels, list(dict.fromkeys(fold.protocol for fold in folds)), settings)
     shares = list(left.sector_share.values())
     return {
