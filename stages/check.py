@@ -41,12 +41,13 @@ class Params(LabelParams, CutParams):
     Attributes:
         protocols: splits; `patient` needs a patient a side.
         folds: leave-one-patient-out; needs a patient a fold.
-        evaluate: looked at for the labels that it names alone.
+        evaluate, explain: looked at for the labels that they name alone.
     """
 
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
     evaluate: dict[str, Any]
+    explain: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,15 @@ def look(clip: Clip, params: CineParams) -> Size | Problem:
 
 
 def misnamed(params: Params) -> list[Problem]:
-    """Return the labels that section `evaluate` names and `labels` does not declare."""
+    """Return the labels that sections `evaluate` and `explain` name and `labels` does not declare."""
     named: dict[str, Mapping[str, Any]] = {}
     for part, key in NAMING:
         section = params.evaluate.get(part)
         names = section.get(key) if isinstance(section, Mapping) else None
         if isinstance(names, Mapping):  # else `evaluate` says what is wrong with its form
             named[f"evaluate.{part}.{key}"] = names
+    if isinstance(masks := params.explain.get("masks"), Mapping):
+        named["explain.masks"] = masks
     return unknown_labels(params.labels, named)
 
 

@@ -225,7 +225,7 @@ def test_two_patients_are_too_few(tmp_path: Path) -> None:
     assert "clips.csv: too few patients: expected at least 3 for a patient-disjoint split" in report.text
 
 
-def test_labels_that_evaluate_names_and_nobody_declares_are_told(
+def test_labels_that_sections_name_and_nobody_declares_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = small_cohort(tmp_path / "mine")
@@ -234,13 +234,12 @@ def test_labels_that_evaluate_names_and_nobody_declares_are_told(
     with pytest.raises(SystemExit):
         run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
     said = capsys.readouterr().out
-    for key in ("decision.go", "decision.stop", "rule.minimise", "rule.subject_to"):
-        assert (
-            f"params.yaml: evaluate.{key}: unknown label: expected one of bad_quality, conus, fluid, got 'cord'" in said
-        )
+    evaluated = [f"evaluate.{key}" for key in ("decision.go", "decision.stop", "rule.minimise", "rule.subject_to")]
+    for key in [*evaluated, "explain.masks"]:
+        assert f"params.yaml: {key}: unknown label: expected one of bad_quality, conus, fluid, got 'cord'" in said
     section = {**workbooks.SECTION, "without": {}, "excludes_others": "quality"}
     with pytest.raises(
-        PipelineError, match=r"(?s)params.yaml has mistakes \(5 problems\).*excludes_others.*subject_to"
+        PipelineError, match=r"(?s)params.yaml has mistakes \(6 problems\).*excludes_others.*subject_to.*masks"
     ):
         run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
 

@@ -78,6 +78,15 @@ def test_the_gallery_repeats_the_predictions_and_the_labels(small: Path) -> None
         picture = cv2.imread(str(small / entry["picture"]))
         assert picture.shape == (SECTION["picture_px"], 2 * SECTION["picture_px"], 3)
     for line in found["models"]:
+        table = pd.read_csv(small / f"data/predictions/{line['protocol']}/0/1/{line['model']}.csv").set_index(
+            "frame_id"
+        )
+        test = table[table["split"] == "test"]
+        names = ["bad_quality", "cord", "fluid"]
+        wrong = (test[names] >= 0.5) != labels.loc[test.index, names].astype(bool)
+        wrong &= labels.loc[test.index, names].notna()
+        assert line["wrong_answers"] == wrong.to_numpy().sum()
+        assert line["misclassified_frames"] == wrong.any(axis=1).sum()
         shown = [entry for entry in found["entries"] if all(entry[key] == line[key] for key in ("protocol", "model"))]
         assert line["shown"] == len(shown) <= SECTION["per_model"] + 3 * SECTION["right_per_label"]
 

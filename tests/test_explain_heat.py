@@ -140,6 +140,22 @@ def test_nothing_that_speaks_for_the_output_is_no_heat() -> None:
     assert share_inside(heat[0], np.ones((32, 32))) is None
 
 
+def test_a_network_that_looks_for_brightness_is_seen_to_look_there() -> None:
+    network = Pooled().eval()
+    with torch.no_grad():  # every channel answers to light alone
+        network.map[0].weight.fill_(1 / 27)
+        network.map[0].bias.fill_(-0.5)
+        network.head.weight.fill_(1)
+    pictures, mask = torch.zeros(1, 3, 64, 64), np.zeros((64, 64))
+    pictures[:, :, 20:40, 36:56] = 1
+    mask[20:40, 36:56] = 1
+    heat = grad_cam(network, "map", pictures, [0])[0]
+    share = share_inside(heat, mask)
+    assert share is not None
+    assert share > 0.8
+    assert share > 8 * mask.mean()
+
+
 def test_no_picture_is_no_heat() -> None:
     assert grad_cam(Pooled().eval(), "map", pictures_of(0, 32), []).shape == (0, 32, 32)
 

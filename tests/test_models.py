@@ -193,6 +193,32 @@ def test_a_bundle_carries_no_threshold(tmp_path: Path) -> None:
     assert "threshold" not in str(read_bundle(tmp_path / "a")[1])
 
 
+def test_tensors_without_a_description_are_no_bundle(tmp_path: Path) -> None:
+    save_file(build("resnet18", 2).state_dict(), tmp_path / "a")
+    with pytest.raises(
+        PipelineError, match=r"a: expected a bundle written by stages\.train, got: bundle: Invalid JSON"
+    ):
+        read_bundle(tmp_path / "a")
+
+
+def test_a_description_with_missing_keys_names_them(tmp_path: Path) -> None:
+    text = bundle().model_dump_json(exclude={"mean", "labels"})
+    save_file(build("resnet18", 2).state_dict(), tmp_path / "a", metadata={"bundle": text})
+    with pytest.raises(PipelineError, match=r"labels: Field required; mean: Field required\. Train it again"):
+        read_bundle(tmp_path / "a")
+
+
+def test_a_bundle_with_another_network_s_tensors_names_some_of_them(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "a", build("resnet34", 2), bundle())  # which says that it is a resnet18
+    with pytest.raises(
+        PipelineError, match=r"expected the 122 tensors of resnet18 .*: layer1\.2\..* and 93 more\. Train"
+    ):
+        read_bundle(tmp_path / "a")
+    write_bundle(tmp_path / "b", build("resnet18", 5), bundle())
+    with pytest.raises(PipelineError, match=r"fc\.weight: float32 \[5, 512\], not float32 \[2, 512\]; fc\.bias"):
+        read_bundle(tmp_path / "b")
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00" * 64])
 def test_a_damaged_bundle_is_one_message(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
