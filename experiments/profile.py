@@ -86,7 +86,7 @@ def main() -> None:
     """Check, say, estimate, run."""
     asked = _arguments()
     profile = read_profile(asked.profile)
-    planned = plan(profile, dict(map(parse_assignment, asked.more)), str(PROFILES / f"{asked.profile}.yaml"))
+    planned = plan(profile, str(PROFILES / f"{asked.profile}.yaml"), dict(map(parse_assignment, asked.more)), "-S")
     print(f"profile {asked.profile} changes of params.yaml:\n{changes_text(planned.before, planned.after)}")
     if not asked.dry:
         say_estimate(planned.after)
