@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 TEXT = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=8).filter(
     lambda text: "${" not in text
 )
-VALUES = st.one_of(st.booleans(), st.integers(-9, 9), st.floats(-2, 2), TEXT)
+VALUES = st.one_of(st.booleans(), st.integers(-9, 9), st.integers(-999, 999).map(lambda whole: whole / 100), TEXT)
 KEYS = st.from_regex(r"[ab]_?[01]?", fullmatch=True)
 LEAVES = VALUES | st.lists(st.integers(), max_size=2)
 SECTIONS = st.recursive(LEAVES, lambda part: st.dictionaries(KEYS, part, max_size=3), max_leaves=6)
