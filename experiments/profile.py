@@ -53,9 +53,7 @@ def estimate_text(
     for name, rate in rates.items():
         lines.append(f"  {name}: {rate.learning:.1f} pictures/s measured, {minutes(found.training[name])}")
     lines.append(f"  everything else: {minutes(found.preparing)}, roughly")
-    lines.append(
-        f"estimate: {minutes(found.whole)}. What DVC has done before is not done again; a busy machine is slower"
-    )
+    lines.append(f"estimate: {minutes(found.whole)}. {busy()}")
     return "\n".join(lines)
 
 

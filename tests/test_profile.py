@@ -249,6 +249,16 @@ def test_the_estimate_comes_first_and_dvc_s_status_last(
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(("load", "said"), [(99.0, "this machine is busy (load 99.0"), (0.1, "not done again.")])
+def test_an_estimate_from_a_busy_machine_says_so(
+    load: float, said: str, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    command(monkeypatch, "cpu", "--estimate")
+    assert said in capsys.readouterr().out
+    assert not asked
+
+
 @pytest.mark.parametrize("option", ["--estimate", "--dry"])
 def test_nothing_is_run_when_only_asked_about(
     option: str, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
