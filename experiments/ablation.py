@@ -83,7 +83,7 @@ def plans(entries: Mapping[str, Entry], profile: Profile) -> dict[str, Plan]:
     found, problems = {}, []
     for name, entry in bar(list(entries.items()), "check", unit="experiment"):
         try:
-            found[name] = plan(profile, entry.params, f"{FILE}: {name}")
+            found[name] = plan(profile, "the profile", entry.params, f"{FILE}: {name}")
         except PipelineError as error:
             problems.append(str(error))
     if problems:
@@ -113,8 +113,8 @@ def say_estimate(planned: Mapping[str, Plan]) -> None:
 def queue(ablation: Ablation, patterns: Sequence[str], dry: bool) -> None:
     """Queue what is not there yet; stop at the first that DVC refuses."""
     chosen = ablation.chosen(patterns)
-    there = experiments_in(exp_show("HEAD"))
-    for name in chosen.keys() & there.keys():
+    there = {name: one for name, one in experiments_in(exp_show("HEAD")).items() if one.state != "failed"}
+    for name in (name for name in chosen if name in there):
         print(f"{PREFIX}{name} is {there[name].state}: not queued again")
     wanted = {name: entry for name, entry in chosen.items() if name not in there}
     planned = plans(wanted, read_profile(ablation.profile))

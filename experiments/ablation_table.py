@@ -9,6 +9,7 @@ import pandas as pd
 from experiments.finished import PatientScores, Scores
 from stages.common.evaluation.baselines import BASELINES
 
+DIGITS = 6  # of the CSV
 COLUMNS = (
     "experiment", "against", "protocol", "model", "macro F1", "difference", "patients", "better in",
     "mean difference", "spread", "smallest", "largest", "separates",
@@ -36,40 +37,40 @@ def ablation_table(
     for name, other in against.items():
         for protocol, models in scores.get(name, {}).items():
             for model in (model for model in models if model not in BASELINES):
-                mine = {"experiment": name, "protocol": protocol, "model": model, "macro F1": models[model]}
                 theirs = scores.get(other or "", {}).get(protocol, {}).get(model)
-                known = theirs is not None and models[model] is not None
-                rows.append(
-                    mine
-                    | {"against": other, "difference": models[model] - theirs if known else None}  # type: ignore[operator]
-                    | _paired(*(patients.get(one or "", {}).get(protocol, {}).get(model, {}) for one in (name, other)))
-                )
+                both = [patients.get(one or "", {}).get(protocol, {}).get(model, {}) for one in (name, other)]
+                row = {"experiment": name, "against": other, "protocol": protocol, "model": model}
+                rows.append(row | _difference(models[model], theirs) | _paired(*both))
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def _difference(mine: float | None, theirs: float | None) -> dict[str, float | None]:
+    return {"macro F1": mine, "difference": None if mine is None or theirs is None else round(mine - theirs, DIGITS)}
 
 
 def _paired(mine: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, Any]:
     """Return the paired differences over the patients that have a score in both; blanks where there are none."""
     shared = sorted(mine.keys() & theirs.keys())
+    if not shared:
+        return {}
     apart = np.array([mine[patient] - theirs[patient] for patient in shared])
-    found: dict[str, Any] = {"patients": len(shared) or None}
-    if not len(apart):
-        return found
-    found |= {"better in": int((apart > 0).sum()), "mean difference": float(apart.mean())}
-    found |= {"smallest": float(apart.min()), "largest": float(apart.max())}
-    if len(apart) == 1:
-        return found | {"separates": "nothing: one patient"}
-    spread = float(apart.std(ddof=1))
-    return found | {"spread": spread, "separates": "nothing" if abs(apart.mean()) <= spread else "a hint"}
+    figures = {"mean difference": apart.mean(), "smallest": apart.min(), "largest": apart.max()}
+    figures |= {"spread": apart.std(ddof=1)} if len(apart) > 1 else {}
+    beyond = "spread" in figures and abs(figures["mean difference"]) > figures["spread"]
+    return {name: round(float(value), DIGITS) for name, value in figures.items()} | {
+        "patients": len(shared),
+        "better in": int((apart > 0).sum()),
+        "separates": "a hint" if beyond else "nothing",
+    }
 
 
 def markdown(table: pd.DataFrame, unfinished: Mapping[str, str], profile: str) -> str:
     """Return the table for people, with what is not finished and the caution it must be read with."""
-    shown = table.map(_cell)
     parts = [f"Ablation under profile `{profile}`", CAUTION]
-    parts += [shown.to_markdown(index=False, disable_numparse=True)] if len(shown) else ["No experiment is finished."]
-    parts += [f"- {name}: {state}" for name, state in unfinished.items()] and [
-        "Not finished:\n\n" + "\n".join(f"- {name}: {state}" for name, state in unfinished.items())
-    ]
+    shown = table.map(_cell).to_markdown(index=False, disable_numparse=True)
+    parts.append(shown if len(table) else "No experiment is finished.")
+    if unfinished:
+        parts.append("Not finished:\n\n" + "\n".join(f"- {name}: {state}" for name, state in unfinished.items()))
     return "\n\n".join(parts)
 
 

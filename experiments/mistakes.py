@@ -30,9 +30,9 @@ def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Stri
     found = MODULE.search(str(stage["cmd"]))
     if not found:
         return []
-    name = found[1]
-    folder = Path(name.replace(".", "/"))
-    module = importlib.import_module(f"{name}.__main__" if (folder / "__main__.py").is_file() else name)
+    module = importlib.import_module(found[1])
+    if hasattr(module, "__path__"):  # a stage of several files
+        module = importlib.import_module(f"{found[1]}.__main__")
     if hasattr(module, "Params"):
         return [module.Params]
     sections = [match[1] for match in map(ITEM.fullmatch, map(str, stage["params"])) if match]

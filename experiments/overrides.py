@@ -76,17 +76,25 @@ def overrides_of(before: Mapping[str, Any], after: Mapping[str, Any], above: str
     """
     found = [f"~{_path(above, key)}" for key in before if key not in after]
     for key, value in after.items():
-        path = _path(above, key) if before.get(key) != value or key not in before else ""
-        if not path:
-            continue
-        old = before.get(key)
-        if isinstance(value, Mapping) and value and (key not in before or isinstance(old, Mapping)):
-            found += overrides_of(old if isinstance(old, Mapping) else {}, value, f"{path}.")
-        elif isinstance(value, Mapping) and isinstance(old, Mapping):  # emptied
-            found += overrides_of(old, {}, f"{path}.")
-        else:
-            found.append(f"{'' if key in before else '++'}{path}={_literal(value)}")
+        if key not in before:
+            found += _added(_path(above, key), value)
+        elif before[key] != value:
+            found += _set(_path(above, key), before[key], value)
     return found
+
+
+def _added(path: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping) and value:  # key by key: each then stays text
+        return overrides_of({}, value, f"{path}.")
+    return [f"++{path}={_literal(value)}"]
+
+
+def _set(path: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return overrides_of(old, new, f"{path}.")
+    if old is not None and (isinstance(old, (Mapping, list)) or isinstance(new, Mapping)):
+        return [f"~{path}", *_added(path, new)]  # Hydra merges containers, and refuses one of another kind
+    return [f"{path}={_literal(new)}"]
 
 
 def _path(above: str, key: Any) -> str:

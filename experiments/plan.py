@@ -68,17 +68,17 @@ def read_file(path: Path, model: type[File]) -> File:
     return model.model_validate(content)
 
 
-def plan(profile: Profile, more: Mapping[str, Any], source: str) -> Plan:
-    """Return what `profile`, and after it `more`, make of params.yaml.
+def plan(profile: Profile, source: str, more: Mapping[str, Any], more_source: str) -> Plan:
+    """Return what `profile`, and after it `more`, make of params.yaml; messages say from which source a key came.
 
     Raises:
         PipelineError: with every unknown key, unknown target and value that a stage would refuse.
     """
     before = load_yaml(PARAMS_FILE)
     middle, problems = changed(before, profile.params, source)
-    after, others = changed(middle, more, "-S")
+    after, others = changed(middle, more, more_source)
     problems += others + mistakes(after, profile.targets, source)
-    raise_all(problems, f"{source} cannot be run")
+    raise_all(problems, f"{more_source if more else source} cannot be run")
     return Plan(before, after, checked_overrides(before, after), profile.targets)
 
 

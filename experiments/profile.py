@@ -53,9 +53,7 @@ def estimate_text(
     for name, rate in rates.items():
         lines.append(f"  {name}: {rate.learning:.1f} pictures/s measured, {minutes(found.training[name])}")
     lines.append(f"  everything else: {minutes(found.preparing)}, roughly")
-    lines.append(
-        f"estimate: {minutes(found.whole)}. What DVC has done before is not done again; a busy machine is slower"
-    )
+    lines.append(f"estimate: {minutes(found.whole)}. {busy()}")
     return "\n".join(lines)
 
 
@@ -86,7 +84,7 @@ def main() -> None:
     """Check, say, estimate, run."""
     asked = _arguments()
     profile = read_profile(asked.profile)
-    planned = plan(profile, dict(map(parse_assignment, asked.more)), str(PROFILES / f"{asked.profile}.yaml"))
+    planned = plan(profile, str(PROFILES / f"{asked.profile}.yaml"), dict(map(parse_assignment, asked.more)), "-S")
     print(f"profile {asked.profile} changes of params.yaml:\n{changes_text(planned.before, planned.after)}")
     if not asked.dry:
         say_estimate(planned.after)

@@ -48,8 +48,11 @@ def test_dvc_understands_the_command(command: str) -> None:
 GROUPS = {"exp", "metrics", "params", "plots", "queue", "stage", "config", "remote"}
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python -m stages.")])
-def test_a_stage_command_names_a_module(command: str) -> None:
+OURS = [command for command in COMMANDS if command.startswith(("python -m stages.", "python -m experiments."))]
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_a_command_of_ours_names_a_module(command: str) -> None:
     module = command.split()[2]
     base = ROOT / module.replace(".", "/")
     assert base.with_suffix(".py").is_file() or (base / "__main__.py").is_file()
@@ -57,7 +60,7 @@ def test_a_stage_command_names_a_module(command: str) -> None:
 
 def test_overrides_name_parameters_that_exist() -> None:
     params = read_params_file(ROOT / "params.yaml")
-    for key in re.findall(r"-S '?~?([a-z0-9_.]+)[=' ]", README):
+    for key in re.findall(r"-S '?~?([a-z][a-z0-9_.]*)[=' ]", README):
         place = params
         for part in key.split("."):
             assert part in place, f"README.md: -S {key}: no such parameter"
