@@ -207,12 +207,12 @@ def whole_score() -> Any:
     return "adjusted_self_confidence"
 
 
-def test_one_class_alone_is_said_and_all_models_still_doubt() -> None:
+def test_a_class_with_hardly_a_frame_is_said_and_all_models_still_doubt() -> None:
     truth, scores = np.zeros(6), np.array([0.1, 0.9, 0.2, 0.8, 0.1, 0.1])
     said = [scores > 0.5, np.array([False, True, False, False, False, False])]
     found = suspicion(truth, scores, wrong_answers(truth, said), "adjusted_self_confidence")
     assert found.why is not None
-    assert "one class alone" in found.why
+    assert "fewer than two known frames" in found.why
     assert found.suspected.tolist() == [False, True, False, False, False, False]
     assert np.allclose(found.quality, 1 - scores)
 
