@@ -169,6 +169,14 @@ def test_the_most_honest_protocol_declared_is_reviewed(
     assert set(seen(tmp_path)["frame_id"]) <= asked
 
 
+def test_a_model_that_was_dropped_is_not_asked_and_leaves_the_folder(workspace: Path) -> None:
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace(", vgg16: {}", ""))
+    review.main()
+    assert key(workspace)["models"] == ["alexnet", "resnet18"]
+    assert not list((workspace / "data/predictions").rglob("vgg16*"))
+
+
 def test_no_protocol_is_one_message() -> None:
     with pytest.raises(PipelineError, match="nothing to review: expected a protocol"):
         review.reviewed_protocol([])

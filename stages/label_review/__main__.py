@@ -34,7 +34,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.common.errors import PipelineError, run
-from stages.common.evaluation.reading import LABELS, Declared, read_answers
+from stages.common.evaluation.predictions import remove_undeclared
+from stages.common.evaluation.reading import LABELS, PREDICTIONS, Declared, Protocoled, files_of, read_answers
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.files import write_json
 from stages.common.params import Strict, read_params
@@ -95,11 +96,18 @@ def reviewed_protocol(protocols: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     raise PipelineError("params.yaml: protocols and folds: nothing to review: expected a protocol, e.g. `frame: {}`.")
 
 
+def read(params: Params) -> dict[str, Protocoled]:
+    """Return what every declared model answered; files of others go first, or DVC would hash them with the folder."""
+    tables = list(files_of(params).values())
+    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    return read_answers(params, params.evaluate.threshold)
+
+
 def main() -> None:
     """Doubt, draw controls, list; with answers, both results."""
     params = read_params(Params)
     section, labels = params.label_review, list(params.labels)
-    answers = read_answers(params, params.evaluate.threshold)
+    answers = read(params)
     protocol, sides = reviewed_protocol(list(answers))
     frames = read_labels(LABELS, labels).sort_values(["clip_id", "frame_index"], ignore_index=True)
     found = doubts(answers[protocol], sides, frames, labels, section.score)
