@@ -169,6 +169,14 @@ def test_the_most_honest_protocol_declared_is_reviewed(
     assert set(seen(tmp_path)["frame_id"]) <= asked
 
 
+def test_a_model_that_was_dropped_is_not_asked_and_leaves_the_folder(workspace: Path) -> None:
+    path = workspace / "params.yaml"
+    path.write_text(path.read_text().replace(", vgg16: {}", ""))
+    review.main()
+    assert key(workspace)["models"] == ["alexnet", "resnet18"]
+    assert not list((workspace / "data/predictions").rglob("vgg16*"))
+
+
 def test_no_protocol_is_one_message() -> None:
     with pytest.raises(PipelineError, match="nothing to review: expected a protocol"):
         review.reviewed_protocol([])
@@ -207,12 +215,12 @@ def whole_score() -> Any:
     return "adjusted_self_confidence"
 
 
-def test_one_class_alone_is_said_and_all_models_still_doubt() -> None:
+def test_a_class_with_hardly_a_frame_is_said_and_all_models_still_doubt() -> None:
     truth, scores = np.zeros(6), np.array([0.1, 0.9, 0.2, 0.8, 0.1, 0.1])
     said = [scores > 0.5, np.array([False, True, False, False, False, False])]
     found = suspicion(truth, scores, wrong_answers(truth, said), "adjusted_self_confidence")
     assert found.why is not None
-    assert "one class alone" in found.why
+    assert "fewer than two known frames" in found.why
     assert found.suspected.tolist() == [False, True, False, False, False, False]
     assert np.allclose(found.quality, 1 - scores)
 

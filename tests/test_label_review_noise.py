@@ -7,10 +7,11 @@ from sklearn.metrics import roc_auc_score
 
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.reading import Protocoled
-from stages.label_review.__main__ import doubts, worst_first
 from stages.label_review.controls import draw_controls
+from stages.label_review.doubts import doubts, worst_first
 from stages.label_review.listing import key_of
-from tests.label_noise import SHARE, Found, Mistake, measure, plant, simulated_scores
+from tests.label_mistakes import SHARE, Mistake, plant, simulated_scores
+from tests.label_noise import Found, measure
 from tests.split_cohort import LABELS, cohort_labels
 
 RATE = 3  # every third frame of the clips was kept, so a shift of 3 to 15 frames is one to five rows

@@ -26,19 +26,16 @@ the test rows of leave-one-patient-out where folds are declared, else validation
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.common.errors import PipelineError, run
-from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.reading import LABELS, Declared, Protocoled, read_answers
+from stages.common.evaluation.predictions import remove_undeclared
+from stages.common.evaluation.reading import LABELS, PREDICTIONS, Declared, Protocoled, files_of, read_answers
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.files import write_json
 from stages.common.params import Strict, read_params
@@ -47,10 +44,10 @@ from stages.common.tables import write_table
 from stages.common.truth import read_labels
 from stages.label_review.answers import read_answers_file, reviewed_labels, summary
 from stages.label_review.controls import draw_controls
+from stages.label_review.doubts import counts_of, doubts, worst_first
 from stages.label_review.listing import blind_list, key_of
 from stages.label_review.results import CAVEAT, both_results, printed
-from stages.label_review.stretches import Stretch, Timeline, suspected_stretches
-from stages.label_review.suspicion import Score, Suspicion, suspicion, wrong_answers
+from stages.label_review.suspicion import Score
 
 OUT = Path("metrics")
 
@@ -80,21 +77,6 @@ class Params(Declared):
     label_review: LabelReview
 
 
-@dataclass(frozen=True)
-class Doubts:
-    """What is doubted under the protocol that is reviewed.
-
-    Attributes:
-        timeline: all frames, and where the rows of the predictions stand.
-        of_label: label -> what is doubted, aligned to `timeline.rows`.
-        means: label -> (frames,) mean probability over models, NaN where none was asked.
-    """
-
-    timeline: Timeline
-    of_label: Mapping[str, Suspicion]
-    means: Mapping[str, NDArray[np.float64]]
-
-
 def generator(seed: int, *names: str) -> np.random.Generator:
     """Return a generator of its own for each purpose."""
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
@@ -114,61 +96,18 @@ def reviewed_protocol(protocols: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     raise PipelineError("params.yaml: protocols and folds: nothing to review: expected a protocol, e.g. `frame: {}`.")
 
 
-def doubts(of: Protocoled, sides: Sequence[str], frames: pd.DataFrame, labels: Sequence[str], score: Score) -> Doubts:
-    """Return what is doubted of the rows on `sides`.
-
-    Args:
-        of: what every model answered under the reviewed protocol.
-        sides: those reviewed.
-        frames: labels.csv sorted by clip and frame.
-        labels: the label columns.
-        score: how cleanlab scores a label.
-    """
-    places = pd.Series(np.arange(len(frames)), index=frames["frame_id"])
-    chosen = np.flatnonzero(of.rows.frames["side"].isin(sides))
-    where = places.loc[of.rows.frames["frame_id"].iloc[chosen]].to_numpy()
-    chosen, where = chosen[np.argsort(where)], np.sort(where)
-    models = [answers for name, answers in of.models.items() if name not in BASELINES]
-    mean = np.mean([answers.scores[chosen] for answers in models if answers.scores is not None], axis=0)
-    means = {label: np.full(len(frames), np.nan) for label in labels}
-    of_label = {}
-    for column, label in enumerate(labels):
-        means[label][where] = mean[:, column]
-        truth = of.rows.truth[chosen, column]
-        wrong = wrong_answers(truth, [answers.said[chosen, column] for answers in models])
-        of_label[label] = suspicion(truth, mean[:, column], wrong, score)
-    return Doubts(Timeline(frames, where), of_label, means)
-
-
-def worst_first(found: Doubts, bridge: int) -> list[Stretch]:
-    """Return every doubted stretch, the least believed first."""
-    stretches = [
-        stretch
-        for label, doubt in found.of_label.items()
-        for stretch in suspected_stretches(found.timeline, label, doubt, bridge)
-    ]
-    return sorted(stretches, key=lambda of: (round(of.quality or 0.0, 9), of.start, of.label))
-
-
-def counts_of(found: Doubts, stretches: Sequence[Stretch], listed: Sequence[Stretch]) -> dict[str, dict[str, Any]]:
-    """Return how many of each label are known, doubted and asked about."""
-    return {
-        label: {
-            "known": int((~np.isnan(doubt.quality)).sum()),
-            "doubted": int(doubt.suspected.sum()),
-            "stretches": sum(of.label == label for of in stretches),
-            "listed": sum(of.label == label for of in listed),
-            "why": doubt.why,
-        }
-        for label, doubt in found.of_label.items()
-    }
+def read(params: Params) -> dict[str, Protocoled]:
+    """Return what every declared model answered; files of others go first, or DVC would hash them with the folder."""
+    tables = list(files_of(params).values())
+    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    return read_answers(params, params.evaluate.threshold)
 
 
 def main() -> None:
     """Doubt, draw controls, list; with answers, both results."""
     params = read_params(Params)
     section, labels = params.label_review, list(params.labels)
-    answers = read_answers(params, params.evaluate.threshold)
+    answers = read(params)
     protocol, sides = reviewed_protocol(list(answers))
     frames = read_labels(LABELS, labels).sort_values(["clip_id", "frame_index"], ignore_index=True)
     found = doubts(answers[protocol], sides, frames, labels, section.score)

@@ -53,9 +53,11 @@ def suspicion(
     all_models = known & wrong.all(axis=1) if wrong.shape[1] else np.zeros(len(truth), dtype=bool)
     quality, issues = np.full(len(truth), np.nan), np.zeros(len(truth), dtype=bool)
     given = truth[known].astype(int)
-    if len(np.unique(given)) < 2:
+    if min(np.sum(given == 1), np.sum(given == 0)) < 2:
         quality[known] = np.where(given == 1, probabilities[known], 1 - probabilities[known])
-        return Suspicion(quality, issues, all_models, "one class alone among the known labels: cleanlab wants two")
+        return Suspicion(
+            quality, issues, all_models, "fewer than two known frames of one class: cleanlab cannot be asked"
+        )
     both = np.column_stack([1 - probabilities[known], probabilities[known]])
     method, adjusted = score.removeprefix("adjusted_"), score.startswith("adjusted_")
     quality[known] = get_label_quality_scores(given, both, method=method, adjust_pred_probs=adjusted)
