@@ -1,0 +1,334 @@
+"""The report page: what it says, what it keeps to itself, and that it stands alone."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from dvc.repo import Repo
+
+from stages.common.errors import PipelineError
+from stages.common.evaluation import baselines, decision
+from stages.report import __main__ as report
+from stages.report.card import facts
+from stages.report.charts import MODELS, palette, values
+from stages.report.checklists import NAMES, Item, filled, read_checklist
+from stages.report.digests import digest, inputs
+from stages.report.inputs import BASELINES, Data, pinned_versions, read
+from stages.report.page import embedded_json
+from stages.report.sections import confusion, gallery, leakage, timelines, verdict
+from stages.report.wording import count, figure, listed, not_estimable, percent
+from tests.report_inputs import LEFT_OUT, Made
+from tests.workspace import ROOT
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+
+
+def data_of(root: Path, pixels: bool = False, **made: Any) -> Data:
+    return read(Made(root, **made).write(pixels), root)
+
+
+def page_of(root: Path, pixels: bool = False, **made: Any) -> str:
+    return report.page(data_of(root, pixels, **made))
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and whether each closes in its turn."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another tag"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"script", "style"}:
+            self.text.append(data)
+
+
+def pictures(html: str) -> int:
+    return sum(tag == "img" for tag, _ in Tags(html).found)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(tmp_path_factory.mktemp("report"))
+
+
+def test_the_page_is_well_formed(page: str) -> None:
+    tags = Tags(page)
+    assert not tags.open
+    names = [of["id"] for _, of in tags.found if "id" in of]
+    assert len(names) == len(set(names)), "an id stands twice"
+    links = {of["href"] for tag, of in tags.found if tag == "a" and of.get("href")}
+    assert {link.removeprefix("#") for link in links if link and link.startswith("#")} <= set(names)
+
+
+def test_every_section_stands_in_reading_order_and_the_verdict_leads(page: str) -> None:
+    order = [of["id"] for tag, of in Tags(page).found if tag == "section"]
+    assert order == [name for name, *_ in report.SECTIONS]
+    assert order[0] == "verdict"
+
+
+def test_the_page_names_nothing_outside_itself(page: str) -> None:
+    for tag, of in Tags(page).found:
+        for name in ("src", "href", "srcset", "action", "poster"):
+            assert not re.match(r"(https?:)?//", of.get(name) or ""), f"<{tag} {name}={of[name]}>"
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert "@import" not in style
+    assert "url(" not in style
+    assert "default-src 'none'" in page
+
+
+def test_the_bundle_stands_once(page: str) -> None:
+    assert page.count("window.vegaEmbed=") == 1
+    assert len(page) < 1_500_000
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    assert page_of(tmp_path / "one") == page_of(tmp_path / "two")
+
+
+def test_main_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    Made(tmp_path).write()
+    monkeypatch.chdir(tmp_path)
+    report.main()
+    assert (tmp_path / "metrics/report.html").read_text() == page
+
+
+def test_all_missing_inputs_are_named_at_once(tmp_path: Path) -> None:
+    params = Made(tmp_path).write()
+    for name in ("bedside.json", "plots/roc.csv"):
+        (tmp_path / "metrics" / name).unlink()
+    with pytest.raises(PipelineError, match=r"(?s)2 problems.*metrics/bedside\.json: missing.*metrics/plots/roc\.csv"):
+        read(params, tmp_path)
+
+
+def test_a_broken_input_is_named(tmp_path: Path) -> None:
+    params = Made(tmp_path).write()
+    (tmp_path / "metrics/audit.json").write_text("{")
+    with pytest.raises(PipelineError, match=r"audit\.json cannot be read as JSON.*dvc repro"):
+        read(params, tmp_path)
+
+
+def test_a_phantom_says_so_and_another_cohort_does_not(tmp_path: Path, page: str) -> None:
+    assert "Numbers on a phantom." in page
+    assert "Numbers on a phantom." not in page_of(tmp_path, cohort="mine")
+
+
+def test_patients_pixels_stay_off_the_page_unless_asked_for(tmp_path: Path, page: str) -> None:
+    held, shown = tmp_path / "held", tmp_path / "shown"
+    held.mkdir()
+    shown.mkdir()
+    withheld = page_of(held, cohort="mine")
+    assert pictures(withheld) == 0
+    assert "image/png" not in withheld
+    assert "patient_pixels: true" in withheld
+    assert pictures(page_of(shown, cohort="mine", pixels=True)) == pictures(page) == 4  # two sheets, two of the gallery
+
+
+def test_pictures_past_the_limit_are_listed_in_words(page: str) -> None:
+    assert page.count('alt="Frame ') == 2
+    assert "All 4 entries in words" in page
+
+
+def test_hostile_names_are_text(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    html = page_of(
+        tmp_path, clips=(evil, "C</script><img src=x onerror=alert(2)>"), patient='"><b>', models=(evil, "b&b")
+    )
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    tags = Tags(html)
+    assert not tags.open
+    assert not [tag for tag, of in tags.found if tag == "b" or "onerror" in of]
+
+
+def test_json_cannot_break_out_of_its_script() -> None:
+    assert "<" not in embedded_json({"a": "</script><!--"})
+    assert embedded_json({"a": "\u2028"}) == '{"a":"\\u2028"}'
+
+
+@pytest.mark.parametrize("protocols", [("frame",), ("patient",), ("frame", "patient", "leave_one_patient_out")])
+def test_what_is_not_estimable_says_so_and_why(tmp_path: Path, protocols: tuple[str, ...]) -> None:
+    html = page_of(tmp_path, estimable=False, protocols=protocols)
+    text = " ".join(Tags(html).text)
+    assert f"not estimable: {LEFT_OUT}" in text
+    assert "No model may be used." in text
+    assert not re.search(r"\b(nan|None|NaN|undefined)\b", text)
+
+
+def test_other_labels_have_their_place(tmp_path: Path) -> None:
+    made = {"labels": ("cord", "lung_sliding"), "protocols": ("patient",), "models": ("resnet18",)}
+    assert "lung sliding" in page_of(tmp_path, **made)
+
+
+def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
+    said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
+    assert "2 infants never seen in training" in said
+    assert "GO over a spinal cord in 1 of 2 (3 frames)" in said
+    assert "nothing to puncture for in none of 2" in said
+    assert "it reached a correct GO of that length in 1" in said
+
+
+def test_a_leaking_protocol_is_never_called_unseen(tmp_path: Path) -> None:
+    said = " ".join(verdict.section(data_of(tmp_path, protocols=("frame",)))["sentences"])
+    assert "never seen" not in said
+    assert "neighbouring frames were in training" in said
+
+
+def test_probes_stand_beside_the_scores_that_they_doubt(tmp_path: Path, page: str) -> None:
+    assert page.count("In doubt:") == 2  # under the verdict and in the comparison
+    said = leakage.doubts(data_of(tmp_path), "patient")
+    assert said == ["cord can be told without anatomy, by frame index (AUC 0.70); this touches the scores of alexnet."]
+    assert leakage.doubts(data_of(tmp_path), "frame") == []
+
+
+def test_spells_follow_the_decision_and_end_where_frames_are_missing() -> None:
+    rows = pd.DataFrame(
+        {"time_s": [0.0, 0.1, 0.2, 0.9, 1.0], "duration_s": 0.1, "decision": ["GO", "GO", "stop", "stop", "GO"]}
+    )
+    found = timelines.spells(rows, "decision")
+    assert found["decision"].tolist() == ["GO", "stop", "stop", "GO"]
+    assert np.allclose(found["from"], [0, 0.2, 0.9, 1.0])
+    assert np.allclose(found["to"], [0.2, 0.3, 1.0, 1.1])
+
+
+def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:
+    of = confusion.section(data_of(tmp_path))["protocols"][0]["models"][0]
+    assert of["decisions"][0] == ("GO", [(0, 0.0), (4, 1.0), (0, 0.0)])
+    assert of["labels"]["cord"] == [("no", [(5, 0.5), (5, 0.5)]), ("yes", [(5, 0.5), (5, 0.5)])]
+
+
+def test_the_gallery_shows_every_model_before_any_twice() -> None:
+    entries = [{"protocol": "patient", "model": model} for model in "aaabbc"]
+    assert [entry["model"] for entry in gallery.spread(entries)] == list("abcaba")
+
+
+def test_charts_know_which_columns_are_numbers() -> None:
+    made = values(pd.DataFrame({"clip": ["1"], "point": [1], "share": [0.123456]})).to_dict()
+    assert made["format"]["parse"] == {"point": "number", "share": "number"}
+    assert made["values"] == "clip,point,share\n1,1,0.1235\n"
+
+
+def test_a_model_keeps_its_colour_and_baselines_are_grey() -> None:
+    found = palette(["label_copy", "a", "b"], BASELINES).to_dict()
+    assert dict(zip(found["domain"], found["range"], strict=True))["b"] == MODELS[1]
+
+
+def test_names_that_this_stage_repeats_are_those_of_the_pipeline() -> None:
+    assert tuple(baselines.BASELINES) == BASELINES
+    assert confusion.DECISIONS == decision.DECISIONS
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (0.001, "< 1"), (0.999, "> 99"), (1.0, "100"), (0.374, "37")],
+)
+def test_shares_are_never_rounded_to_a_certainty(value: float, shown: str) -> None:
+    assert percent(value) == f"{shown}\u00a0%"
+
+
+def test_words() -> None:
+    assert count(1, "infant") == "1 infant"
+    assert count(2, "stretch", "stretches") == "2 stretches"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed(["a"]) == "a"
+    assert listed([]) == ""
+    assert "not estimable: <b>" not in not_estimable("<b>")
+    assert figure({"x": 0.5}, "x") == "0.500"
+    assert "not estimable: so" in figure({"x": None, "why": "so"}, "x")
+
+
+def test_pinned_versions() -> None:
+    assert pinned_versions("# a\ntorch==2.1   # x (BSD)\n\n") == {"torch": "2.1"}
+
+
+# ---- the checklists
+
+
+@pytest.mark.parametrize(("name", "main", "whole"), [("claim_2024", 44, 44), ("tripod_ai", 27, 52)])
+def test_a_checklist_is_complete(name: str, main: int, whole: int) -> None:
+    items = [item.item for item in read_checklist(name).items]
+    assert len(items) == len(set(items)) == whole
+    numbers = [int(re.match(r"\d+", item)[0]) for item in items]  # type: ignore[index]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, main + 1))
+
+
+def test_every_checklist_file_is_read() -> None:
+    assert {path.stem for path in (ROOT / "stages/report/checklists").iterdir()} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("estimable", [True, False])
+def test_every_sentence_can_be_filled_in(tmp_path: Path, name: str, estimable: bool) -> None:
+    made = filled(read_checklist(name), facts(data_of(tmp_path, estimable=estimable)))
+    assert sum(made["counts"].values()) == len(made["items"])
+    for item in made["items"]:
+        assert item["says"] or item["person"]
+        assert "None" not in item["says"]
+
+
+def test_an_item_without_its_figure_is_only_partly_filled(tmp_path: Path) -> None:
+    status = {}
+    for estimable in (True, False):
+        made = filled(read_checklist("claim_2024"), facts(data_of(tmp_path, estimable=estimable)))
+        status[estimable] = next(item["status"] for item in made["items"] if item["item"] == "37")
+    assert status == {True: "filled", False: "partly"}
+
+
+def test_an_item_must_say_where_its_answer_stands() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Item(item="1", part="a", topic="b", status="filled", says="c")
+
+
+def test_the_page_claims_no_compliance(page: str) -> None:
+    text = " ".join(Tags(page).text)
+    assert "no claim of compliance" in text
+    assert not re.search(r"(?i)\b(compliant|complies with|conforms to)\b", text)
+
+
+# ---- dvc.yaml
+
+
+def declared() -> set[Path]:
+    stage = next(stage for stage in Repo(str(ROOT)).index.stages if stage.name == "report")
+    return {Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if dep.fs_path}
+
+
+def test_every_template_and_checklist_is_declared() -> None:
+    files = {path.relative_to(ROOT) for path in (ROOT / "stages/report").rglob("*") if path.is_file()}
+    assert {path for path in files if path.suffix != ".pyc"} == {
+        path for path in declared() if path.parts[0] == "stages" and path.parts[1] == "report"
+    }
+
+
+def test_what_is_read_is_what_is_declared_and_digested() -> None:
+    assert set(inputs()) == {path for path in declared() if path.parts[0] != "stages"} - {Path("params.yaml")}
+
+
+def test_a_folders_digest_sees_names_and_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"1")
+    first = digest(tmp_path)
+    (tmp_path / "a.png").rename(tmp_path / "b.png")
+    second = digest(tmp_path)
+    (tmp_path / "b.png").write_bytes(b"2")
+    assert len({first, second, digest(tmp_path)}) == 3
