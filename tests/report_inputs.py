@@ -74,10 +74,9 @@ class Made:
         """Return the reason beside a null."""
         return None if self.estimable else LEFT_OUT
 
-    def spread(self, middle: float = 0.5) -> dict[str, float | None]:
-        """Return min, median and max."""
-        values = {"min": middle - 0.1, "median": middle, "max": middle + 0.1}
-        return {name: self.number(value) for name, value in values.items()}
+    def spread(self, middle: float = 0.5) -> dict[str, float] | None:
+        """Return min, median and max, or None in a cohort without figures."""
+        return {"min": middle - 0.1, "median": middle, "max": middle + 0.1} if self.estimable else None
 
     def selected_json(self) -> dict[str, Any]:
         return {protocol: {"winner": self.models[0] if self.estimable else None} for protocol in self.protocols}
@@ -127,7 +126,9 @@ class Made:
                 "dangerous_infants_without": 1, "why": self.why,
             },
             "calibration": {
-                label: dict.fromkeys(("brier_before", "brier_after", "slope", "intercept"), mean)
+                label: dict.fromkeys(
+                    ("brier_before", "brier_after", "slope", "intercept"), mean if self.estimable else None
+                )
                 for label in self.labels
             },
         }  # fmt: skip
@@ -214,6 +215,7 @@ class Made:
                 }
                 for name in self.protocols
             },
+            "notes": ["A hash sees pictures, not infants."],
             "optimism": {"why": LEFT_OUT if lonely else None, "against": {} if lonely else {self.headline: gaps}},
             "probes": {
                 "about": {"frame_index": "the frame's number"},
@@ -254,6 +256,7 @@ class Made:
         entry = {
             "protocol": self.headline, "clip_id": self.clips[0], "patient": self.patient, "frame_index": 3,
             "label": "cord", "outcome": "missed", "truth": 1, "answer": 0, "probability": 0.2, "threshold": 0.5,
+            "blank": False,
             "structure": "cord", "heat_inside_mask": self.number(0.3), "uniform_inside_mask": 0.1, "why": self.why,
         }  # fmt: skip
         entries = [
@@ -261,7 +264,14 @@ class Made:
             for place, model in enumerate(self.models * 2)
         ]
         of_model = {"protocol": self.headline, "layer": "layer4", "misclassified_frames": 5, "wrong_answers": 6}
-        heat = {"label": "cord", "structure": "cord", "frames": 9, "patients": 2, "uniform_inside_mask": 0.1}
+        heat = {
+            "label": "cord",
+            "structure": "cord",
+            "frames": 9,
+            "patients": 2,
+            "uniform_inside_mask": 0.1,
+            "best_inside_mask": 0.6,
+        }
         heat |= {"protocol": self.headline, "heat_inside_mask": self.number(0.4), "why": self.why}
         return {
             "rule": "The most confident errors first.",

@@ -19,7 +19,7 @@ def section(data: Data) -> dict[str, Any]:
     return {
         "protocol": protocol,
         "choosing_rows": found["choosing_rows"],
-        "caps": bedside["settings"].get("caps"),
+        "caps": bedside["settings"]["operating_point"]["caps"],
         "reliability": [chart for label in data.labels if (chart := _reliability(data, protocol, label))],
         "operating_point": found["operating_point"],
         "calibration": {name: of["calibration"] for name, of in models.items() if of.get("calibration")},

@@ -26,6 +26,7 @@ def section(data: Data) -> dict[str, Any]:
         "probes": [chart for name, of in found["probes"]["results"].items() for chart in _probes(name, of)],
         "flags": found["probes"]["flags"],
         "results": found["probes"]["results"],
+        "notes": found["notes"],
     }
 
 
