@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stages.common.errors import PipelineError
 from stages.label_review import __main__ as review
+from stages.label_review.calibration import calibrated
 from stages.label_review.controls import draw_controls, free_starts
 from stages.label_review.stretches import Stretch, Timeline, suspected_stretches
 from stages.label_review.suspicion import Suspicion, suspicion, wrong_answers
@@ -24,7 +25,7 @@ SECTION = """
 label_review:
   max_suspects: 12
   bridge_frames: 2
-  score: adjusted_self_confidence
+  score: self_confidence
   answers: null
   answers_sha256: null
 """
@@ -234,6 +235,47 @@ def test_collapsed_models_make_no_list_of_every_frame(workspace: Path) -> None:
     found = key(workspace)
     assert found["suspects"] <= 12
     assert all(np.isfinite(row["mean_probability"]) for row in found["rows"])
+
+
+# --- the scale of each infant --------------------------------------------------------------------------------------
+
+
+def test_a_network_that_answers_one_infant_alike_does_not_doubt_all_its_labels() -> None:
+    rng = np.random.default_rng(6)
+    patients = np.repeat(["P001", "P002"], 150).astype(object)
+    truth = (rng.random(300) < 0.5).astype(float)
+    logit = 3 * (2 * truth - 1) + rng.normal(0, 1, 300) - 6 * (patients == "P002")  # P002: nearly always no
+    scores = 1 / (1 + np.exp(-logit))
+    wrong = truth.copy()
+    wrong[[200, 201]] = 1 - wrong[[200, 201]]
+    none = np.zeros((300, 0), dtype=bool)
+    raw = suspicion(wrong, scores, none, "self_confidence").suspected
+    own = suspicion(wrong, calibrated(wrong, scores, patients), none, "self_confidence").suspected
+    assert raw[150:].sum() > 30
+    assert own[[200, 201]].all()
+    assert own.sum() < 15
+
+
+def test_calibration_keeps_the_order_within_an_infant_and_ignores_unknown_labels() -> None:
+    rng = np.random.default_rng(7)
+    truth = (rng.random(60) < 0.4).astype(float)
+    scores = np.clip(0.3 * truth + rng.random(60) * 0.6, 0.01, 0.99)
+    patients = np.full(60, "P001", dtype=object)
+    found = calibrated(truth, scores, patients)
+    assert (np.argsort(found) == np.argsort(scores)).all()
+    assert abs(found.mean() - truth.mean()) < 1e-3  # a fitted intercept makes the mean right
+    more = calibrated(np.r_[truth, np.nan], np.r_[scores, 0.5], np.full(61, "P001", dtype=object))
+    assert np.allclose(more[:60], found)
+    assert 0 < more[60] < 1
+
+
+def test_where_a_curve_cannot_be_fitted_or_falls() -> None:
+    scores = np.array([0.1, 0.4, 0.9, 0.2, 0.8, 0.3, 0.7, 0.6])
+    alone = np.full(8, "P001", dtype=object)
+    one_yes = np.array([0, 0, 1, 0, 0, 0, 0, 0.0])
+    assert (calibrated(one_yes, scores, alone) == scores).all()
+    contrary = (scores < 0.5).astype(float)
+    assert np.allclose(calibrated(contrary, scores, alone), 0.5)
 
 
 # --- stretches and controls, by brute force ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def listed(frames: pd.DataFrame, seed: int, skill: float, cap: int = 40) -> Foun
     scores = [simulated_scores(frames, labels, np.random.default_rng([seed, model]), skill) for model in range(2)]
     rows = Rows(noisy.drop(columns=labels).assign(fold="0", side="test"), noisy[labels].to_numpy(float))
     models = {f"model {place}": Answers(one >= 0.5, one, {}) for place, one in enumerate(scores)}
-    found = doubts(Protocoled(rows, models), ["test"], noisy, labels, "adjusted_self_confidence")
+    found = doubts(Protocoled(rows, models), ["test"], noisy, labels, "self_confidence")
     suspects = worst_first(found, bridge=2)[:cap]
     everything = [*suspects, *draw_controls(found.timeline, suspects, np.random.default_rng(seed))]
     return measure(noisy, mistakes, key_of(found.timeline, everything, np.arange(len(everything)), found.means), labels)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.reading import Protocoled
+from stages.label_review.calibration import calibrated
 from stages.label_review.stretches import Stretch, Timeline, suspected_stretches
 from stages.label_review.suspicion import Score, Suspicion, suspicion, wrong_answers
 
@@ -45,13 +46,14 @@ def doubts(of: Protocoled, sides: Sequence[str], frames: pd.DataFrame, labels: S
     chosen, where = chosen[np.argsort(where)], np.sort(where)
     models = [answers for name, answers in of.models.items() if name not in BASELINES]
     mean = np.mean([answers.scores[chosen] for answers in models if answers.scores is not None], axis=0)
+    patients = of.rows.patients[chosen]
     means = {label: np.full(len(frames), np.nan) for label in labels}
     of_label = {}
     for column, label in enumerate(labels):
         means[label][where] = mean[:, column]
         truth = of.rows.truth[chosen, column]
         wrong = wrong_answers(truth, [answers.said[chosen, column] for answers in models])
-        of_label[label] = suspicion(truth, mean[:, column], wrong, score)
+        of_label[label] = suspicion(truth, calibrated(truth, mean[:, column], patients), wrong, score)
     return Doubts(Timeline(frames, where), of_label, means)
 
 

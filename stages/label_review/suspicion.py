@@ -45,7 +45,7 @@ def suspicion(
 
     Args:
         truth: (rows,) of 1, 0 and NaN.
-        probabilities: (rows,) mean over models of the probability of yes, from networks that did not train on the row.
+        probabilities: (rows,) of yes: mean over models that did not train on the row, on the scale of each infant.
         wrong: (rows, models) whether the model's answer differs from the known label.
         score: how cleanlab scores a label; adjusted_self_confidence allows for networks that are shy of a rare class.
     """
