@@ -101,6 +101,7 @@ class Made:
     def harm(self, infants: int) -> dict[str, Any]:
         return {
             "infants": self.number(infants), "of_infants": 2, "interval_95": [0.01, 0.9] if self.estimable else None,
+            "infants_at_risk": 2, "interval_95_at_risk": [0.01, 0.9] if self.estimable else None,
             "frames": 3, "seconds": self.number(0.1), "longest_run_s": self.number(0.1),
             "longest_run_clip": self.clips[0], "why": self.why,
         }  # fmt: skip

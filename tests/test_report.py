@@ -1,5 +1,6 @@
 """The report page: what it says, what it keeps to itself, and that it stands alone."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -183,9 +184,19 @@ def test_other_labels_have_their_place(tmp_path: Path) -> None:
 def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
     assert "2 infants never seen in training" in said
-    assert "GO over a spinal cord in 1 of 2 (3 frames)" in said
+    assert "GO over a spinal cord in 1 of 2 (2 at risk, 3 frames)" in said
     assert "nothing to puncture for in none of 2" in said
     assert "it reached a correct GO of that length in 1" in said
+
+
+def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants": 0, "infants_at_risk": 0}
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    assert "none of 2, but in none of them it could have" in " ".join(verdict.section(data)["sentences"])
+    assert "None was at risk" in report.page(data)
 
 
 def test_a_leaking_protocol_is_never_called_unseen(tmp_path: Path) -> None:
@@ -209,6 +220,13 @@ def test_spells_follow_the_decision_and_end_where_frames_are_missing() -> None:
     assert found["decision"].tolist() == ["GO", "stop", "stop", "GO"]
     assert np.allclose(found["from"], [0, 0.2, 0.9, 1.0])
     assert np.allclose(found["to"], [0.2, 0.3, 1.0, 1.1])
+
+
+def test_a_clip_without_times_is_counted_in_frames() -> None:
+    rows = pd.DataFrame({"time_s": [np.nan] * 3, "duration_s": np.nan, "frame_index": [4, 5, 6], "decision": "GO"})
+    timed, unit = timelines.on_a_clock(rows)
+    assert unit == "frame"
+    assert timelines.spells(timed, "decision")[["from", "to"]].to_numpy().tolist() == [[4, 7]]
 
 
 def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:

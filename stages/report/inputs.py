@@ -34,7 +34,17 @@ TABLES: dict[str, Sequence[str]] = {
     "evidence_intervals": ("protocol", "model", "metric", "kind", "value", "low", "high", "patients"),
     "evidence_patients": ("protocol", "model", "metric", "patient", "value", "cases"),
     "bedside_calibration": ("protocol", "model", "label", "stage", "mean_probability", "observed", "frames"),
-    "bedside_timelines": ("protocol", "model", "clip_id", "patient", "time_s", "duration_s", "truth", "decision"),
+    "bedside_timelines": (
+        "protocol",
+        "model",
+        "clip_id",
+        "patient",
+        "frame_index",
+        "time_s",
+        "duration_s",
+        "truth",
+        "decision",
+    ),
 }
 
 

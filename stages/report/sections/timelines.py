@@ -47,13 +47,21 @@ def spells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame({"from": parts["from"].min(), "to": parts["to"].max(), "decision": parts["decision"].first()})
 
 
-def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
+def on_a_clock(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the frames of one clip that have a time, and its unit; a clip without any time is counted in frames."""
     timed = rows.dropna(subset=["time_s", "duration_s"])
+    if len(timed):
+        return timed, "seconds"
+    return rows.assign(time_s=rows["frame_index"].astype(float), duration_s=1.0), "frame"
+
+
+def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
+    timed, unit = on_a_clock(rows)
     expert = spells(timed, "truth").assign(low=EXPERT - HALF, high=EXPERT + HALF)
     model = spells(timed, "decision").assign(low=MODEL - HALF, high=MODEL + HALF)
     colours = alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values()))
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
-        x=alt.X("from:Q", title="seconds", scale=alt.Scale(nice=False)), x2="to:Q",
+        x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False)), x2="to:Q",
         y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),
         tooltip=["decision:N", "from:Q", "to:Q"],
     )  # fmt: skip

@@ -70,9 +70,10 @@ def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float) -> li
 
 
 def _infants(harm: Mapping[str, Any]) -> str:
-    if not harm["infants"]:
-        return f"none of {harm['of_infants']}"
-    return f"{harm['infants']} of {harm['of_infants']} ({count(harm['frames'], 'frame')})"
+    if not harm["infants_at_risk"]:
+        return f"none of {harm['of_infants']}, but in none of them it could have"
+    frames = f", {count(harm['frames'], 'frame')}" if harm["infants"] else ""
+    return f"{harm['infants'] or 'none'} of {harm['of_infants']} ({harm['infants_at_risk']} at risk{frames})"
 
 
 def _verdict(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def _harm(found: Mapping[str, Any]) -> dict[str, Any]:
         **found,
         "shown": None if infants is None else f"{infants} of {of_infants}",
         "interval": interval(found.get("interval_95")),
+        "interval_at_risk": interval(found.get("interval_95_at_risk")),
     }
 
 
