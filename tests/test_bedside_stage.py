@@ -193,7 +193,7 @@ def test_without_a_winner_chosen_is_silent_and_the_reasons_stand(small: Path) ->
     (small / "params.yaml").write_text(FRAME_ONLY.replace("{sensitivity: 0.5}", "{sensitivity: 1.0}") + SECTION)
     bedside.main()
     part = content(small)["protocols"]["frame"]
-    assert part["models"]["chosen"]["why"].startswith("no test row has an answer")
+    assert part["models"]["chosen"]["why"].startswith("no model met the conditions of the doctor's rule")
     assert set(part["winner"]["infants"].values()) == {None}
     assert "sensitivity of fluid must be at least 1" in part["winner"]["why"]["all"]
     assert len(pd.read_csv("data/bedside/frame/chosen.csv")) == 0

@@ -172,7 +172,7 @@ def test_what_is_not_estimable_says_so_and_why(tmp_path: Path, protocols: tuple[
     html = page_of(tmp_path, estimable=False, protocols=protocols)
     text = " ".join(Tags(html).text)
     assert f"not estimable: {LEFT_OUT}" in text
-    assert "No model may be used." in text
+    assert "No model may be used:" in text
     assert not re.search(r"\b(nan|None|NaN|undefined)\b", text)
 
 

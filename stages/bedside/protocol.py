@@ -24,7 +24,7 @@ from stages.common.evaluation.scores import Said, Truth
 
 Content = dict[str, Any]
 CHOSEN = "chosen"
-NOBODY = "no test row has an answer: no model is eligible for any infant; see winner.why"
+NOBODY = "no model met the conditions of the doctor's rule for any infant, so no test row has an answer (winner.why)"
 
 
 @dataclass(frozen=True)

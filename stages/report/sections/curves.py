@@ -8,8 +8,14 @@ from stages.report.wording import words
 
 
 def section(data: Data) -> dict[str, Any]:
-    """Return one chart a protocol."""
-    return {"curves": [_chart(data, protocol) for protocol in data.protocols], "epochs": data.params["epochs"]}
+    """Return one chart a protocol, and whose weights each protocol keeps."""
+    kept = data.params["train"]["kept_epoch"]
+    return {
+        "curves": [_chart(data, protocol) for protocol in data.protocols],
+        "epochs": data.params["epochs"],
+        "best": [words(protocol) for protocol in data.protocols if kept[protocol] == "best"],
+        "last": [words(protocol) for protocol in data.protocols if kept[protocol] == "last"],
+    }
 
 
 def _chart(data: Data, protocol: str) -> Chart:
