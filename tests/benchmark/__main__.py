@@ -1,6 +1,6 @@
 """Measure speed and size on an idle machine and write metrics/benchmark.json.
 
-    python -m tests.benchmark                  everything, about an hour on 2 cores
+    python -m tests.benchmark                  everything, about an hour and a half on 2 cores, after `dvc repro`
     python -m tests.benchmark training noop    only these parts; the others keep their last figures
 
 Ratios are taken within one run, ours and the bare loop in turn, because a machine's speed drifts. Nothing here is a
@@ -12,11 +12,18 @@ import json
 import os
 import platform
 
-from tests.benchmark import frames, laptop, noop, training
+from tests.benchmark import controls, frames, laptop, larger, noop, training
 from tests.workspace import ROOT
 
 OUT = ROOT / "metrics/benchmark.json"
-PARTS = {"training": training.measure, "noop": noop.measure, "frames": frames.measure, "laptop": laptop.measure}
+PARTS = {
+    "training": training.measure,  # images a second beside a bare loop
+    "noop": noop.measure,  # a repro with nothing to do beside a pipeline of one stage
+    "frames": frames.measure,  # extract, augment, preprocess beside bare OpenCV calls, at the study's size
+    "laptop": laptop.measure,  # wall time, memory and disk of the shipped params
+    "controls": controls.measure,  # the shipped networks beside twins on shuffled labels
+    "larger": larger.measure,  # macro F1 at a larger size
+}
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
-"""Has each network learnt anything? Its ranking of unseen frames beside a twin trained on shuffled labels."""
+"""Has each network learnt anything? Its ranking of unseen frames beside a twin trained on shuffled labels.
+
+Measured on the repository's own finished `dvc repro`.
+"""
 
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from tests.workspace import environment, read_params_file
+from tests.workspace import ROOT, environment, read_params_file
 
 PLACE = Path("data/predictions/frame/0")
 
@@ -33,28 +37,33 @@ def mean_auc(predictions: Path, truth: pd.DataFrame, labels: list[str]) -> float
     return float(np.mean([roc_auc_score(known[label], said[label]) for label in labels]))
 
 
-def compare(folder: Path) -> dict[str, Any]:
-    """Train a control of each network beside a finished laptop run and compare.
-
-    Args:
-        folder: a finished workspace with protocol `frame`; it is copied, not changed.
-    """
-    params = read_params_file(folder / "params.yaml")
+def measure() -> dict[str, Any]:
+    """Train a control of each network beside this repository's finished run and compare, under protocol `frame`."""
+    params = read_params_file(ROOT / "params.yaml")
     labels, place = list(params["labels"]), PLACE / str(params["seed"])
-    truth = pd.read_csv(folder / "data/label_merge/labels.csv")
-    twin = folder.with_name("control")
-    shutil.copytree(folder, twin, ignore=shutil.ignore_patterns(".dvc", ".git", "train"))
-    shuffle_training_labels(twin, labels)
-    found = {}
-    for name in params["architectures"]:
-        command = [sys.executable, "-m", "stages.train", "frame", "0", name, "--predictions-only"]
-        subprocess.run(command, cwd=twin, env=environment(twin), check=True, capture_output=True)
-        history = pd.read_csv(folder / f"data/curves/frame/0/{params['seed']}/{name}/history.csv")
-        figures = json.loads((folder / f"metrics/models/frame/{name}.json").read_text(encoding="utf-8"))
-        found[name] = {
-            "train_loss": history["train_loss"].round(4).tolist(),
-            "collapsed_labels": figures["Collapsed labels"],
-            "auc": round(mean_auc(folder / place / f"{name}.csv", truth, labels), 3),
-            "auc_of_control": round(mean_auc(twin / place / f"{name}.csv", truth, labels), 3),
+    truth = pd.read_csv(ROOT / "data/label_merge/labels.csv")
+    with tempfile.TemporaryDirectory() as name:
+        twin = Path(name) / "control"
+        ignored = shutil.ignore_patterns(".*", "train", "cohorts", "explain", "augment")
+        shutil.copytree(ROOT, twin, ignore=ignored)
+        shuffle_training_labels(twin, labels)
+        return {
+            model: _beside_control(model, twin, place, truth, labels, params["seed"])
+            for model in params["architectures"]
         }
-    return found
+
+
+def _beside_control(
+    model: str, twin: Path, place: Path, truth: pd.DataFrame, labels: list[str], seed: int
+) -> dict[str, Any]:
+    command = [sys.executable, "-m", "stages.train", "frame", "0", model, "--predictions-only"]
+    subprocess.run(command, cwd=twin, env=environment(twin), check=True, capture_output=True)
+    history = pd.read_csv(ROOT / f"data/curves/frame/0/{seed}/{model}/history.csv")
+    figures = json.loads((ROOT / f"metrics/models/frame/{model}.json").read_text(encoding="utf-8"))
+    return {
+        "train_loss": history["train_loss"].round(4).tolist(),
+        "collapsed_labels": figures["Collapsed labels"],
+        "macro_f1": figures["macro F1"],
+        "auc": round(mean_auc(ROOT / place / f"{model}.csv", truth, labels), 3),
+        "auc_of_control": round(mean_auc(twin / place / f"{model}.csv", truth, labels), 3),
+    }

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark.controls import compare
 from tests.workspace import copy_project, dvc
 
 
@@ -30,7 +29,6 @@ def measure() -> dict[str, Any]:
             "largest_process_gib": round(peak / 2**20, 2),
             "data_mib": round(size_mib(folder / "data")),
             "cache_mib": round(size_mib(folder / ".dvc/cache")),
-            "against_shuffled_labels": compare(folder),
         }
 
 
