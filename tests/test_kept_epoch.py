@@ -31,7 +31,7 @@ def fitted(
             with torch.no_grad():
                 network.weight.copy_(torch.rand(1, 3, generator=torch.Generator().manual_seed(number)))
             states.append(network.weight.detach().clone())
-            yield Epoch(number, 0.5, loss)
+            yield Epoch(number, 0.5, loss, 0)
 
     monkeypatch.setattr(train, "train_epochs", epochs)
     monkeypatch.setattr(train, "head_name", lambda _: "")
@@ -64,7 +64,7 @@ def test_a_kept_epoch_without_a_finite_loss_stops(
 
 
 def test_the_sidecar_names_the_kept_epoch() -> None:
-    history = [Epoch(1, 0.5, 0.4), Epoch(2, 0.4, 0.3), Epoch(3, 0.3, 0.35)]
+    history = [Epoch(1, 0.5, 0.4, 0), Epoch(2, 0.4, 0.3, 0), Epoch(3, 0.3, 0.35, 0)]
     assert [train.kept_line(history, kept).epoch for kept in ("best", "last")] == [2, 3]
 
 
@@ -81,3 +81,12 @@ def test_a_mistake_says_what_may_stand_there(tmp_path: Path) -> None:
         PipelineError, match=r"kept_epoch.leave_one_patient_out: wrong value: expected 'best' or 'last'"
     ):
         read_params(Shared, path)
+
+
+def test_an_epoch_that_says_the_same_of_every_frame_is_kept_only_where_all_do() -> None:
+    flat, partly, late = Epoch(1, 1.3, 0.41, 3), Epoch(2, 0.4, 0.97, 1), Epoch(3, 0.2, 0.53, 0)
+    assert train.kept_line([flat, partly, late], "best") is late
+    assert train.kept_line([flat, partly], "best") is partly
+    assert train.kept_line([flat, Epoch(2, 1.0, 0.40, 3)], "best").epoch == 2
+    assert train.kept_line([Epoch(1, 1.0, math.nan, 0), flat], "best") is flat
+    assert train.kept_line([late, flat], "last") is flat

@@ -10,9 +10,9 @@ Writes  data/predictions/<protocol>/<fold>/<seed>/<model>.csv   frame_id, split,
         data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle (none with --predictions-only)
 
 Derived pictures inherit their frame's side; validation and test read the originals only. `train.kept_epoch` says for
-each protocol whether the epoch of the lowest validation loss is kept, or the last, fixed beforehand; test rows choose
-nothing. `lr` is the rate of the new head and each backbone has a scale of its own:
-at lr 0.01 with Adam a plain fine-tune of AlexNet or VGG16 collapses into constant answers.
+each protocol whether the best epoch on validation is kept, or the last, fixed beforehand; test rows choose nothing.
+`lr` is the rate of the new head and each backbone has a scale of its own: at lr 0.01 with Adam a plain fine-tune of
+AlexNet or VGG16 collapses into constant answers.
 """
 
 import argparse
@@ -69,10 +69,15 @@ def fit(
 
 
 def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
-    """Return the epoch whose weights stay: the last, or the first with the lowest finite validation loss."""
+    """Return the epoch whose weights stay: the last, or the best, which is chosen by validation alone.
+
+    Best is the lowest finite loss, but among the epochs with the fewest constant answers: on one infant's frames the
+    lowest loss may belong to the first epoch, which says the same of every frame and is of no use.
+    """
     if kept == "last":
         return history[-1]
-    return min(history, key=lambda line: line.validation_loss if math.isfinite(line.validation_loss) else math.inf)
+    finite = [line for line in history if math.isfinite(line.validation_loss)]
+    return min(finite or history, key=lambda line: (line.constant_labels, line.validation_loss))
 
 
 def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:

@@ -59,11 +59,18 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history."""
+    """One line of the history.
+
+    Attributes:
+        epoch: counted from 1.
+        train_loss, validation_loss: means over the known labels.
+        constant_labels: how many labels get one and the same answer on validation, where the truth has both.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
+    constant_labels: int
 
 
 def normalised(grey: Tensor, recipe: Recipe) -> Tensor:
@@ -129,8 +136,9 @@ def train_epochs(
     with tqdm(total=len(train.grey) * recipe.epochs, unit="image", disable=None) as progress:
         for epoch in range(1, recipe.epochs + 1):
             loss = _one_epoch(network, train, recipe, generator, optimizer, schedule, progress)
-            seen = float(masked_loss(predict(network, validation.grey, recipe), validation.truth))
-            yield Epoch(epoch, loss, seen)
+            logits = predict(network, validation.grey, recipe)
+            seen = float(masked_loss(logits, validation.truth))
+            yield Epoch(epoch, loss, seen, len(constant_labels(logits, validation.truth)))
 
 
 def _one_epoch(

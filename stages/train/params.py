@@ -14,7 +14,7 @@ Kept = Literal["best", "last"]
 
 
 class KeptEpoch(Strict):
-    """Which epoch's weights stay, a protocol each: `best` by validation loss, or `last`, fixed beforehand."""
+    """Which epoch's weights stay, a protocol each: `best` on validation (`kept_line`), or `last`, fixed beforehand."""
 
     frame: Kept
     patient: Kept
