@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, model_answers
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds, model_answers
 from stages.common.evaluation.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
 from stages.common.evaluation.thresholds import Threshold
 
@@ -136,9 +136,22 @@ def test_test_rows_choose_nothing(truth: np.ndarray, change: Callable[[np.ndarra
     assert judge(rows, first, LABELS, RULE) == judge(changed, second, LABELS, RULE)
 
 
-def test_a_label_collapses_only_where_every_fold_that_can_show_it_does(truth: np.ndarray) -> None:
+def test_a_label_collapses_where_more_than_half_of_the_folds_that_can_show_it_do(truth: np.ndarray) -> None:
     rows = rows_of(np.concatenate([truth, truth]))
     rows.frames["fold"] = ["0"] * len(truth) + ["1"] * len(truth)
     silent = np.zeros_like(truth)
     assert collapsed_labels(rows, answers(np.concatenate([silent, truth])), LABELS) == []
     assert collapsed_labels(rows, answers(np.concatenate([silent, 1 - silent])), LABELS) == LABELS
+
+
+@pytest.mark.parametrize(("silent", "collapsed"), [(7, True), (5, True), (4, False), (1, False)])
+def test_with_eight_folds_a_model_silent_in_most_has_collapsed_and_cannot_win(
+    truth: np.ndarray, silent: int, collapsed: bool
+) -> None:
+    rows = rows_of(np.concatenate([truth] * 8))
+    rows.frames["fold"] = np.repeat([str(fold) for fold in range(8)], len(truth))
+    said = np.concatenate([np.zeros_like(truth)] * silent + [truth] * (8 - silent))
+    assert (collapsed_labels(rows, answers(said), LABELS) == LABELS) == collapsed
+    assert constant_folds(rows, answers(said), LABELS) == dict.fromkeys(LABELS, (silent, 8))
+    reasons = judge(rows, answers(said), LABELS, RULE).reasons
+    assert any(reason.startswith("collapsed") for reason in reasons) == collapsed

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.decision import DECISIONS, Decision
 from stages.common.evaluation.scores import Figure
@@ -63,6 +63,7 @@ def protocol_markdown(
             *_table(["", *confusions], cells),
             "",
             *(f"- {note}" for note in _notes(protocol, rows[test], table, labels)),
+            *(f"- {note}" for note in _constant_notes(rows, models, labels)),
             "",
         ]
     )
@@ -80,9 +81,26 @@ def _choice(chosen: Mapping[str, Any]) -> str:
 
 def _collapses(rows: Rows, models: Mapping[str, Answers], labels: Sequence[str]) -> list[str]:
     networks = {model: answers for model, answers in models.items() if model not in BASELINES}
-    found = {model: ", ".join(collapsed_labels(rows, answers, labels)) for model, answers in networks.items()}
     said = "gives the same answer for every validation frame for"
-    return [f"{model} {said} {constant}; it cannot win." for model, constant in found.items() if constant]
+    told = {model: _collapsed_in(rows, answers, labels) for model, answers in networks.items()}
+    return [f"{model} {said} {', '.join(constant)}; it cannot win." for model, constant in told.items() if constant]
+
+
+def _collapsed_in(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[str]:
+    folds = constant_folds(rows, answers, labels)
+    several = {label: f" ({constant} of {of} folds)" if of > 1 else "" for label, (constant, of) in folds.items()}
+    return [label + several[label] for label in collapsed_labels(rows, answers, labels)]
+
+
+def _constant_notes(rows: Rows, models: Mapping[str, Answers], labels: Sequence[str]) -> list[str]:
+    """Return what is told of constant answers in too few folds to condemn a model."""
+    return [
+        f"{model} answers {label} constantly on the validation frames of {constant} of {of} folds."
+        for model, answers in models.items()
+        if model not in BASELINES
+        for label, (constant, of) in constant_folds(rows, answers, labels).items()
+        if constant and label not in collapsed_labels(rows, answers, labels)
+    ]
 
 
 def _notes(protocol: str, test: Rows, table: Mapping[str, Figures], labels: Sequence[str]) -> list[str]:

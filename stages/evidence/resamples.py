@@ -93,13 +93,13 @@ def eligible(
 
 
 def collapsed(rows: Rows, answers: Answers, drawn: Draws) -> NDArray[np.bool_]:
-    """Return (resamples,): whether any label gets one answer in every fold that has both of the expert's."""
+    """Return (resamples,): whether any label gets one answer in most of the folds that have both of the expert's."""
     folds = rows.frames["fold"].to_numpy()
     counts = np.stack([_counts_in(rows, answers, folds == fold) for fold in dict.fromkeys(folds)])
     tn, fp, fn, tp = (np.tensordot(drawn, counts[..., place], axes=(1, 1)) for place in (TN, FP, FN, TP))
     shows = (tn + fp > 0) & (fn + tp > 0)  # (resamples, folds, labels)
     constant = (fp + tp == 0) | (tn + fn == 0)
-    found: NDArray[np.bool_] = (shows.any(axis=1) & (constant | ~shows).all(axis=1)).any(axis=1)
+    found: NDArray[np.bool_] = (2 * (constant & shows).sum(axis=1) > shows.sum(axis=1)).any(axis=1)
     return found
 
 

@@ -18,6 +18,7 @@ from joblib import Parallel, cpu_count, delayed
 from stages.augment import methods as augment
 from stages.common.params import one_entry
 from stages.common.variants import VARIANT_NAMES
+from stages.extract_frames import PNG
 from tests.workspace import copy_project, environment, read_params_file, set_params
 
 SIZE = 224  # px, the study's
@@ -49,7 +50,7 @@ def bare_extract(path: Path) -> None:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             picture = cv2.resize(frame.to_ndarray(format="bgr24"), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-            cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            cv2.imencode(".png", picture, PNG)
 
 
 def bare_preprocess(picture: np.ndarray) -> None:

@@ -88,19 +88,28 @@ def baseline_answers(split: pd.DataFrame, labels: Sequence[str]) -> dict[str, An
     return {name: Answers(said, None, {}) for name, said in named.items()}
 
 
-def collapsed_labels(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[str]:
-    """Return the labels for which a model says the same of every validation frame though the expert does not.
+def constant_folds(rows: Rows, answers: Answers, labels: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return label -> in how many folds a model says the same of every validation frame, and how many could show it.
 
-    With folds, a label counts when that is so in every fold that can show it.
+    A fold can show it where the expert says both yes and no of its validation frames.
     """
     validation = rows.on("validation")
     folds = rows.frames["fold"].to_numpy()
-    found = []
+    found = {}
     for column, label in enumerate(labels):
         constant = []
         for fold in dict.fromkeys(folds):
             mine = validation & (folds == fold) & ~np.isnan(rows.truth[:, column])
             if len(np.unique(rows.truth[mine, column])) == 2:
                 constant.append(len(np.unique(answers.said[mine, column])) == 1)
-        found += [label] if constant and all(constant) else []
+        found[label] = (sum(constant), len(constant))
     return found
+
+
+def collapsed_labels(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[str]:
+    """Return the labels for which a model has collapsed: constant in more than half of the folds that can show it.
+
+    Without folds that is the one split. With folds each validates on an infant or two, where even a good network may
+    happen to give one answer: a few such folds are told (`constant_folds`) and condemn nobody.
+    """
+    return [label for label, (constant, of) in constant_folds(rows, answers, labels).items() if 2 * constant > of]
