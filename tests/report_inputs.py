@@ -235,9 +235,9 @@ class Made:
             "expected": "1",
             "got": "2",
         }
-        own = {"source": "ours", "checks": [check | {"findings": 0}], "findings": []}
+        own = {"source": "ours", "checks": [check | {"findings": 0}], "findings": [], "suspicious": [finding]}
         return {
-            "published": {"source": "the study", "checks": [check], "findings": [finding]},
+            "published": {"source": "the study", "checks": [check], "findings": [finding], "suspicious": []},
             "own": dict.fromkeys(self.protocols, own),
             "summary": {"published_findings": 1, "own_findings": 0, "own_compared": 5},
         }
