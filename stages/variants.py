@@ -1,4 +1,4 @@
-"""Show what the eight variants are: pictures before and after, and how many of them are distinct.
+"""Show what the eight variants are: pictures before and after, and how many of them differ from the original.
 
 Reads   data/augment/<variant>.npy, data/preprocess/<variant>.npy, data/extract_frames/frames.csv
 Writes  metrics/augment.json, metrics/augment.md   frames per clip before and after; share of pictures that do not
@@ -7,7 +7,8 @@ Writes  metrics/augment.json, metrics/augment.md   frames per clip before and af
         metrics/pictures/preprocess.png            a frame of each of some clips, before and after preprocessing
 
 On a grey picture hue and saturation change nothing, a flip changes nothing half the time, and equalization undoes most
-of brightness and contrast: 'eight times the data' is far fewer pictures, and this stage counts how many.
+of brightness and contrast: 'eight times the data' is far fewer pictures, and this stage counts how many differ from
+the original. Variants that equal each other (an unchanged hue and saturation do) are not told apart.
 """
 
 from pathlib import Path
@@ -55,16 +56,27 @@ def before_and_after(frames: pd.DataFrame, variants: int) -> pd.DataFrame:
     return pd.DataFrame({"before": before, "after": before * variants})
 
 
+def differing(shares: dict[str, float]) -> float:
+    """Return how many of a frame's derived pictures differ from its original, on average over frames.
+
+    Derived pictures that equal each other are not told apart: the distinct ones may be fewer.
+
+    Args:
+        shares: variant -> share of frames equal to the original, which is among them.
+    """
+    return sum(1 - share for name, share in shares.items() if name != "original")
+
+
 def markdown(counts: pd.DataFrame, shares: dict[str, float], cohort: str) -> str:
     """Return both tables as a page that a person reads."""
-    distinct = sum(1 - share for name, share in shares.items() if name != "original") + 1
     renamed = {name: f"{share:.1%}" for name, share in shares.items()}
     same = pd.DataFrame({"same as the original": renamed}).rename_axis("variant")
     return "\n".join(
         [
             f"# Augmentation of cohort `{cohort}`",
             "",
-            f"{len(shares)} pictures a frame on paper, {distinct:.1f} that differ from the original once preprocessed.",
+            f"{len(shares)} pictures a frame on paper; {differing(shares):.1f} of the {len(shares) - 1} derived differ "
+            "from the original once preprocessed. Derived pictures that equal each other are not told apart.",
             "",
             same.to_markdown(),
             "",

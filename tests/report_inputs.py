@@ -199,7 +199,15 @@ class Made:
         counts = {kind: {"frames": 1, "share": 0.01} for kind in kinds}
         entry = {"auc": self.number(0.7), "patients": 2, "lowest": self.number(0.6), "highest": self.number(0.8)}
         gap = {"frame": 0.9, "honest": 0.7, "gap": self.number(0.2), "why": self.why}
-        flag = {"label": "cord", "probe": "frame_index", "auc": 0.7, "patients": 2, "reasons": ["AUC 0.7"]}
+        flag = {
+            "label": "cord",
+            "probe": "frame_index",
+            "auc": 0.7,
+            "patients": 2,
+            "names": ["P001", "P002"],
+            "reasons": ["AUC 0.7"],
+        }
+        flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}}
         probe = entry | {"why": self.why, "flagged": True, "reasons": ["AUC 0.7"], "casts_doubt_on": [self.models[0]]}
         of_label = {"models": dict.fromkeys(self.models, entry | {"why": self.why}), "probes": {"frame_index": probe}}
         gaps = {model: {"Accuracy": gap, "cord patient-wise ROC AUC": gap} for model in self.all}
@@ -235,9 +243,9 @@ class Made:
             "expected": "1",
             "got": "2",
         }
-        own = {"source": "ours", "checks": [check | {"findings": 0}], "findings": []}
+        own = {"source": "ours", "checks": [check | {"findings": 0}], "findings": [], "suspicious": [finding]}
         return {
-            "published": {"source": "the study", "checks": [check], "findings": [finding]},
+            "published": {"source": "the study", "checks": [check], "findings": [finding], "suspicious": []},
             "own": dict.fromkeys(self.protocols, own),
             "summary": {"published_findings": 1, "own_findings": 0, "own_compared": 5},
         }

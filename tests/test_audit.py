@@ -28,6 +28,12 @@ def findings(table: Table | dict[str, Any], check: str | None = None) -> list[di
     return [of for of in found if check in (None, of["check"])]
 
 
+def suspicious(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the audit holds for possible chance."""
+    found: list[dict[str, Any]] = audited(Table.model_validate(table), CHANCE)["suspicious"]
+    return found
+
+
 def digits(value: float | None) -> str | None:
     return None if value is None or np.isnan(value) else f"{value:.4f}"
 
@@ -197,7 +203,41 @@ def test_areas_are_caught_in_any_column_of_a_large_table_and_never_by_one_coinci
     answers = (graded >= 0.5).astype(float)
     assert {of["check"] for of in findings(honest(truth, {"A": graded, "B": answers}))} == {"area_from_answers"}
     mixed = np.column_stack([answers[:, 0], graded[:, 1:]])
-    assert findings(honest(truth, {"A": graded, "B": mixed})) == []  # one label alone may coincide
+    table = honest(truth, {"A": graded, "B": mixed})
+    assert findings(table) == []  # one label alone may coincide
+    assert [of["where"] for of in suspicious(table)] == ["B, ROC AUC of bad_quality"]
+    two = np.column_stack([answers[:, :2], graded[:, 2:]])
+    assert [of["where"] for of in findings(honest(truth, {"A": graded, "B": two}))] == [
+        "B, ROC AUC of bad_quality, cord"
+    ]
+
+
+def test_a_pooled_area_is_compared_with_the_pooled_counts() -> None:
+    rng = np.random.default_rng(5)
+    truth = (rng.random((400, 3)) < 0.4).astype(float)
+    graded = np.clip(truth * 0.6 + 0.2 + rng.normal(0, 0.35, truth.shape), 0, 1)
+    table = honest(truth, {"A": graded})
+    printed = table["columns"]["A"]["metrics"]
+    printed["roc_auc"] = digits(metrics.roc_auc_score(truth.ravel(), graded.ravel()))
+    assert suspicious(table) == []
+    printed["roc_auc"] = digits(metrics.balanced_accuracy_score(truth.ravel(), graded.ravel() >= 0.5))
+    assert findings(table) == []
+    [found] = suspicious(table)
+    assert found["where"] == "A, ROC AUC of all labels"
+    assert "with a chance below 0.0" in found["expected"]
+
+
+def test_findings_in_right_tables_are_rarer_than_the_chance_named() -> None:
+    """Scores that say nothing beyond the threshold; a large chance, so that a few hundred tables can tell."""
+    rng = np.random.default_rng(8)
+    names, tables = 0, 400
+    for _ in range(tables):
+        truth = (rng.random((40, 3)) < 0.4).astype(float)
+        said = rng.random(truth.shape) < 0.3 + 0.3 * truth
+        scores = (said + rng.random(truth.shape)) / 2
+        found = audited(Table.model_validate(honest(truth, {"A": scores})), 0.2)["findings"]
+        names += any(of["check"] == "area_from_answers" for of in found)
+    assert names / tables <= 0.2
 
 
 @pytest.mark.parametrize(("positives", "negatives", "shift"), [(6, 9, 0.5), (12, 30, 0.0), (20, 20, 1.0)])

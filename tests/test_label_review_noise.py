@@ -10,9 +10,11 @@ from stages.common.evaluation.reading import Protocoled
 from stages.label_review.controls import draw_controls
 from stages.label_review.doubts import doubts, worst_first
 from stages.label_review.listing import key_of
+from stages.label_review.suspicion import Score
 from tests.label_mistakes import SHARE, Mistake, plant, simulated_scores
 from tests.label_noise import Found, measure
 from tests.split_cohort import LABELS, cohort_labels
+from tests.workspace import ROOT, read_params_file
 
 RATE = 3  # every third frame of the clips was kept, so a shift of 3 to 15 frames is one to five rows
 
@@ -23,6 +25,12 @@ def frames_of(seed: int) -> pd.DataFrame:
     return frames.assign(frame_index=frames["frame_index"] * RATE)
 
 
+def shipped_score() -> Score:
+    """Return the score of label_review that the repository's params.yaml names."""
+    score: Score = read_params_file(ROOT / "params.yaml")["label_review"]["score"]
+    return score
+
+
 def listed(frames: pd.DataFrame, seed: int, skill: float, cap: int = 40) -> Found:
     """Return what the list is worth with two networks of `skill`."""
     labels = list(LABELS)
@@ -30,7 +38,7 @@ def listed(frames: pd.DataFrame, seed: int, skill: float, cap: int = 40) -> Foun
     scores = [simulated_scores(frames, labels, np.random.default_rng([seed, model]), skill) for model in range(2)]
     rows = Rows(noisy.drop(columns=labels).assign(fold="0", side="test"), noisy[labels].to_numpy(float))
     models = {f"model {place}": Answers(one >= 0.5, one, {}) for place, one in enumerate(scores)}
-    found = doubts(Protocoled(rows, models), ["test"], noisy, labels, "self_confidence")
+    found = doubts(Protocoled(rows, models), ["test"], noisy, labels, shipped_score())
     suspects = worst_first(found, bridge=2)[:cap]
     everything = [*suspects, *draw_controls(found.timeline, suspects, np.random.default_rng(seed))]
     return measure(noisy, mistakes, key_of(found.timeline, everything, np.arange(len(everything)), found.means), labels)
@@ -75,6 +83,19 @@ def test_precision_and_recall_beat_chance_by_far(seed: int) -> None:
     assert found.recall > 0.5
     hits, asked = found.rows_right
     assert hits > asked / 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_networks_of_a_realistic_skill_still_beat_chance(seed: int) -> None:
+    frames, skill = frames_of(seed), 0.6
+    scores = [simulated_scores(frames, LABELS, np.random.default_rng([seed, model]), skill) for model in range(2)]
+    mean = np.mean(scores, axis=0)
+    area = np.mean([roc_auc_score(frames[label], mean[:, place]) for place, label in enumerate(LABELS)])
+    assert 0.83 < area < 0.90
+    found = listed(frames, seed, skill)
+    assert found.precision > 3 * found.planted
+    assert found.recall > 3 * found.listed
+    assert found.precision < 0.5  # what docs/label_review.md warns of: most questions are about right labels
 
 
 def test_networks_that_know_nothing_find_no_more_than_chance() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from stages.common.evaluation.scores import roc_auc
 from stages.leakage.cohort import Cohort, Fold, Pictures
-from stages.leakage.doubt import doubt, explained
+from stages.leakage.doubt import doubt, reached
 from stages.leakage.params import Probes
 from stages.leakage.pictures import PERCENTS, brightness, grey_of, histogram, look
 from stages.leakage.probes import Found, inputs, judged, patient_aucs, probe_folds
@@ -196,7 +196,9 @@ def areas(mean: float | None) -> Found:
         (0.65, {"a": 0.97, "b": 0.55}, ["a", "b"]),  # strong in itself: whoever has a score is in doubt
         (0.6499, {"a": 0.97}, []),
         (0.60, {"a": 0.70, "b": 0.71}, ["a"]),  # exactly half of a's excess, less of b's
-        (0.60, {"a": 0.50, "b": 0.40}, []),  # no excess, nothing to explain
+        (0.60, {"a": 0.50, "b": 0.40}, []),  # no excess, nothing to reach
+        (0.57, {"a": 0.504, "b": 0.5749}, []),  # next to none: a share of it says nothing
+        (0.5375, {"a": 0.575}, ["a"]),  # half of what flags a probe is enough
         (0.45, {"a": 0.70}, []),
         (0.40, {"a": 0.30}, []),
         (None, {"a": 0.70}, []),
@@ -210,9 +212,11 @@ def test_doubt_falls_on_the_models_whose_excess_a_probe_explains(
     said = doubt(areas(probe), {name: areas(mean) for name, mean in models.items()}, PROBES)
     assert said["casts_doubt_on"] == doubted
     assert said["flagged"] == (bool(doubted) or (probe or 0) >= 0.65)
+    assert said["strong"] == ((probe or 0) >= 0.65)
     assert bool(said["reasons"]) == said["flagged"]
 
 
 def test_the_share_explained_is_of_the_excess_over_chance() -> None:
-    assert explained(areas(0.6), areas(0.9)) == pytest.approx(0.25)
-    assert explained(areas(0.4), areas(0.9)) == pytest.approx(-0.25)
+    assert reached(areas(0.6), areas(0.9), PROBES) == pytest.approx(0.25)
+    assert reached(areas(0.4), areas(0.9), PROBES) == pytest.approx(-0.25)
+    assert reached(areas(0.6), areas(0.504), PROBES) is None

@@ -208,8 +208,28 @@ def test_a_leaking_protocol_is_never_called_unseen(tmp_path: Path) -> None:
 def test_probes_stand_beside_the_scores_that_they_doubt(tmp_path: Path, page: str) -> None:
     assert page.count("In doubt:") == 2  # under the verdict and in the comparison
     said = leakage.doubts(data_of(tmp_path), "patient")
-    assert said == ["cord can be told without anatomy, by frame index (AUC 0.70); this touches the scores of alexnet."]
+    assert said == [
+        "cord can be told at least in part without anatomy, by frame index (AUC 0.70), measured in 2 infants "
+        "(P001 and P002); this touches the scores of alexnet."
+    ]
     assert leakage.doubts(data_of(tmp_path), "frame") == []
+
+
+def test_a_weak_probe_is_not_said_to_tell_the_label_and_models_stay_with_their_probe(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    flags = data.results["leakage"]["probes"]["flags"]
+    other = flags[0] | {"probe": "overlays", "names": ["P002"], "casts_doubt_on": ["resnet18"]}
+    weak = flags[0] | {"probe": "clip_mean", "auc": 0.56, "strong": False, "share_of_excess": {"alexnet": 0.75}}
+    flags += [other, weak]
+    first, second, third = leakage.doubts(data, "patient")
+    assert "frame index" in first
+    assert "alexnet" in first
+    assert "overlays" not in first
+    assert second.endswith("measured in 1 infant (P002); this touches the scores of resnet18.")
+    assert third == (
+        "clip mean is a weak hint of cord by itself (AUC 0.56), measured in 2 infants (P001 and P002), but its excess "
+        "over chance is 75\u00a0% of that of alexnet."
+    )
 
 
 def test_spells_follow_the_decision_and_end_where_frames_are_missing() -> None:

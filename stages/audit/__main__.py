@@ -13,9 +13,10 @@ A finding in a table of our own stops the stage: then evaluate is wrong, and not
     published, own.<protocol>:
       source, columns, same_test_set (the sentence that claims it, or null)
       checks:   [{check, rule, compared (how many numbers or sentences), findings (how many are wrong),
-                 why (null, or why nothing was compared)}]
+                 suspicious (how many could be chance), why (null, or why nothing was compared)}]
       findings: [{number, check, where, what, expected, got}]    numbered from 1; one_test_set comes first
-    summary: {published_findings, own_findings (always 0), own_compared}
+      suspicious: the same of what could be chance; it stops nothing
+    summary: {published_findings, own_findings (always 0), own_suspicious, own_compared}
 """
 
 import sys
@@ -41,7 +42,7 @@ OUT = Path("metrics")
 class Audit(Strict):
     """The section `audit`."""
 
-    chance: Annotated[float, Field(gt=0, lt=1)]  # areas are balanced accuracies where chance explains it less often
+    chance: Annotated[float, Field(gt=0, lt=1)]  # areas that are balanced accuracies are a finding below
 
 
 class Params(Strict):
@@ -80,12 +81,14 @@ def refuse_own_findings(own: dict[str, Any]) -> None:
 
 
 def check_file(path: Path, chance: float) -> None:
-    """Print what is wrong with a table in a file; exit status 1 when anything is."""
+    """Print what is wrong with a table in a file; exit status 1 when anything is for certain."""
     found = audited(read_table(path), chance)
     compared = sum(check["compared"] for check in found["checks"])
-    for of in found["findings"]:
-        print(f"{of['number']}. {of['check']}: {of['where']}: {of['what']}: expected {of['expected']}, got {of['got']}")
-    print(f"{path}: {compared} comparisons, {len(found['findings'])} findings")
+    for level in ("findings", "suspicious"):
+        for of in found[level]:
+            place = f"{level}, {of['number']}. {of['check']}: {of['where']}"
+            print(f"{place}: {of['what']}: expected {of['expected']}, got {of['got']}")
+    print(f"{path}: {compared} comparisons, {len(found['findings'])} findings, {len(found['suspicious'])} suspicious")
     sys.exit(1 if found["findings"] else 0)
 
 
@@ -98,6 +101,7 @@ def main() -> None:
     summary = {
         "published_findings": len(published["findings"]),
         "own_findings": sum(len(of["findings"]) for of in own.values()),
+        "own_suspicious": sum(len(of["suspicious"]) for of in own.values()),
         "own_compared": sum(check["compared"] for of in own.values() for check in of["checks"]),
     }
     content = {"published": published, "own": own, "summary": summary}

@@ -5,37 +5,49 @@ from collections.abc import Iterator
 
 from stages.audit.compared import Compared
 from stages.audit.exact import coincidence, exact_metrics, is_rounded
-from stages.audit.table import Column, Table
+from stages.audit.table import Block, Column, Table
+
+Cell = tuple[str, str, bool, float]  # name, area, whether it is the balanced accuracy, the chance of that
 
 
 def areas_from_answers(table: Table, chance: float) -> Iterator[Compared]:
-    """Yield one comparison a column that prints areas beside counts.
+    """Yield one comparison a group of areas beside counts: a column's labels, and its pooled area.
 
-    One area may equal the balanced accuracy by chance, and must where the classes separate perfectly or all answers are
-    the same. Found is a column in which every area that could differ does not, when so many coincide by chance (the
-    product of `coincidence` over labels, times the number of columns: Bonferroni) less often than `chance`.
+    An area must equal the balanced accuracy where the classes separate perfectly or all answers are the same: those are
+    left out. Any other may by chance. All that do so in a group are reported together, with the product of their
+    `coincidence` (labels taken as independent), times the sets of as many labels that could have been these, times the
+    sizes of a set, times the groups in the table (Bonferroni). A finding where that is below `chance`; so all findings
+    in a table that is right together are less likely than `chance`. Suspicious otherwise: one label alone always is.
+    A pooled area is taken as that of all answers in one heap, not as a mean over labels.
     """
-    columns = {name: told for name, column in table.columns.items() if (told := _telling(column))}
-    for name, told in columns.items():
-        chances = [chance_of for _, _, _, chance_of in told]
-        by_chance = math.prod(chances) * len(columns)
-        equal = all(same for _, _, same, _ in told)
+    groups = [(name, cells) for name, column in table.columns.items() for cells in _groups(column) if cells]
+    for name, cells in groups:
+        equal = [cell for cell in cells if cell[2]]
+        looks = math.comb(len(cells), len(equal)) * len(cells) * len(groups)
+        by_chance = min(1.0, math.prod(cell[3] for cell in equal) * looks)
+        found = by_chance < chance
         yield Compared(
-            where=f"{name}, ROC AUC of {', '.join(label for label, *_ in told)}",
-            what="the areas are the balanced accuracies of the yes and no answers: computed without scores",
+            where=f"{name}, ROC AUC of {', '.join(cell[0] for cell in equal or cells)}",
+            what="the areas are the balanced accuracies of the yes and no answers: "
+            + ("computed without scores" if found else "computed without scores, or by chance"),
             expected=f"areas from scores, which would all coincide so with a chance below {by_chance:.2g}",
-            got=", ".join(f"{label} {area}" for label, area, *_ in told) + " = (recall + specificity) / 2",
-            holds=not (equal and by_chance < chance),
+            got=", ".join(f"{label} {area}" for label, area, *_ in equal) + " = (recall + specificity) / 2",
+            holds=not equal,
+            level="finding" if found else "suspicious",
         )
 
 
-def _telling(column: Column) -> list[tuple[str, str, bool, float]]:
-    """Return label, area, whether it is the balanced accuracy, chance of that: where it could be otherwise."""
-    found = []
-    for label, of_label in column.labels.items():
-        area = of_label.block.metrics.get("roc_auc") if of_label.block else None
-        if of_label.block and area is not None:
-            by_chance = coincidence(of_label.block.counts, area)
-            balanced = exact_metrics(of_label.block.counts)["balanced_accuracy"]
-            found += [(label, area, is_rounded(area, balanced), by_chance)] if by_chance < 1 else []
-    return found
+def _groups(column: Column) -> list[list[Cell]]:
+    """Return the cells of the labels, and that of all labels pooled, where they could differ from the answers'."""
+    pooled = Block(counts=column.counts, metrics=column.metrics)
+    labels = [cell for label, of in column.labels.items() if of.block for cell in _telling(label, of.block)]
+    return [labels, _telling("all labels", pooled)]
+
+
+def _telling(name: str, block: Block) -> list[Cell]:
+    area = block.metrics.get("roc_auc")
+    if area is None:
+        return []
+    by_chance = coincidence(block.counts, area)
+    balanced = exact_metrics(block.counts)["balanced_accuracy"]
+    return [(name, area, is_rounded(area, balanced), by_chance)] if by_chance < 1 else []

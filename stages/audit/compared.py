@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
+
+Level = Literal["finding", "suspicious"]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One thing that a check compared; a finding where it does not hold.
+    """One thing that a check compared; a finding, or suspicious, where it does not hold.
 
     Attributes:
         where: the place in the table, or the sentence.
@@ -14,6 +17,7 @@ class Compared:
         expected: what the rest of the table demands.
         got: what stands there.
         holds: whether it is right.
+        level: where it does not hold, whether that cannot be (finding) or could be chance (suspicious).
     """
 
     where: str
@@ -21,6 +25,7 @@ class Compared:
     expected: str
     got: str
     holds: bool
+    level: Level = "finding"
 
 
 def plain(value: Fraction) -> str:

@@ -11,8 +11,9 @@ Why: some 'errors' of a model are errors of the expert (the study's own doctor s
 labels that cleanlab or every model disputes, from the probabilities for frames that no network of the fold trained on:
 the test rows of leave-one-patient-out where folds are declared, else validation and test rows of `patient`, else of
 `frame`. The mean probability over models is refitted within each infant before cleanlab sees it: a network that fails
-in one infant would else fill the list with it. Labels stay frozen: answers never go back into labels.csv, and both
-results are printed. label_review.json:
+in one infant would else fill the list with it. That refit uses the very labels under review: a mistake made throughout
+an infant goes unseen (docs/label_review.md, which also says what the list is worth). Labels stay frozen: answers never
+go back into labels.csv, and both results are printed. label_review.json:
 
     protocol, sides, models, frames_asked
     labels: {<label>: {known, doubted, stretches, listed, why (null, or why cleanlab could not be asked)}}

@@ -14,8 +14,10 @@ def calibrated(
     """Return probabilities refitted to the labels of each patient (Platt 1999: a logistic curve of the logit).
 
     Networks of different folds share no scale, and a network that never saw an infant may answer all its frames alike.
-    Two numbers fitted to hundreds of labels, a few of them wrong, cannot learn which ones. A curve that falls says that
-    the network knows nothing of that infant: then the share of yes stands for all its frames.
+    The fit is in-sample: the labels under review, wrong ones among them, set each infant's curve. Two numbers fitted to
+    hundreds of labels cannot learn which few are wrong, but where many of an infant's are, or one kind throughout, the
+    curve bends towards them and they are believed. A curve that falls says that the network knows nothing of that
+    infant: then the share of yes stands for all its frames.
 
     Args:
         truth: (rows,) of 1, 0 and NaN.

@@ -11,6 +11,7 @@ from stages.leakage.params import Probes
 from stages.leakage.probes import Found, judged, patient_aucs
 
 CHANCE = 0.5
+EXACT = 1e-9  # areas are compared as printed: what differs by less is equal
 Areas = dict[tuple[str, int, str], Found]  # (protocol, label's number, model or probe)
 
 
@@ -33,27 +34,34 @@ def model_areas(answers: Mapping[str, Protocoled], labels: int, least: int) -> A
 def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str, Any]:
     """Return whether one probe is flagged, why, and the models whose scores it casts doubt on.
 
-    Flagged from `flag_auc` on, or from `flag_share` of a model's excess over 0.5. Compared as printed, with 4 decimals.
+    Strong from `flag_auc` on: the label can be told without anatomy, and every model with a score is touched. A weaker
+    one is flagged from `flag_share` of a model's excess over 0.5, beside that model alone. Compared as printed, with
+    4 decimals.
     """
-    shares = {model: explained(probe, found) for model, found in models.items()}
+    shares = {model: reached(probe, found, params) for model, found in models.items()}
     auc = rounded(probe.mean)
     strong = auc is not None and auc >= params.flag_auc
     by_share = [model for model, share in shares.items() if share is not None and share >= params.flag_share]
     reasons = [f"patient-wise AUC {auc:g} is at least {params.flag_auc:g}"] if strong else []
-    reasons += [f"explains {shares[model]:.0%} of {model}'s excess over {CHANCE:g}" for model in by_share]
+    reasons += [f"reaches {shares[model]:.0%} of {model}'s excess over {CHANCE:g}" for model in by_share]
     estimable = [model for model, found in models.items() if found.mean is not None]
     return {
         "flagged": bool(reasons),
+        "strong": strong,
         "reasons": reasons,
         "casts_doubt_on": estimable if strong else by_share,
         "share_of_excess": shares,
     }
 
 
-def explained(probe: Found, model: Found) -> float | None:
-    """Return the share of a model's excess AUC over 0.5 that the probe reaches too; None without an excess."""
+def reached(probe: Found, model: Found, params: Probes) -> float | None:
+    """Return the share of a model's excess AUC over 0.5 that the probe reaches too.
+
+    None where that excess is less than half of what flags a probe: a share of next to nothing is 395 %, and means that
+    the model knows nothing, not that the probe does.
+    """
     mine, its = rounded(probe.mean), rounded(model.mean)
-    if mine is None or its is None or its <= CHANCE:
+    if mine is None or its is None or its - CHANCE < (params.flag_auc - CHANCE) / 2 - EXACT:
         return None
     return round((mine - CHANCE) / (its - CHANCE), 4)
 
@@ -78,7 +86,8 @@ def flags_of(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the flagged probes alone, as a list to print beside the scores."""
     return [
         {"protocol": protocol, "label": label, "probe": probe, "auc": entry["auc"], "patients": entry["patients"],
-         "reasons": entry["reasons"], "casts_doubt_on": entry["casts_doubt_on"]}
+         "names": entry["names"], "strong": entry["strong"], "reasons": entry["reasons"],
+         "casts_doubt_on": entry["casts_doubt_on"], "share_of_excess": entry["share_of_excess"]}
         for protocol, labels in found.items()
         for label, parts in labels.items()
         for probe, entry in parts["probes"].items()

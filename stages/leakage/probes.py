@@ -64,6 +64,7 @@ class Found:
         return {
             "auc": rounded(self.mean),
             "patients": len(values),
+            "names": list(self.patients),
             "lowest": rounded(min(values)) if values else None,
             "highest": rounded(max(values)) if values else None,
             "why": self.why,

@@ -6,6 +6,13 @@ from stages.report.inputs import Data
 
 
 def section(data: Data) -> dict[str, Any]:
-    """Return the findings in the study's table, and how many comparisons ours withstood."""
+    """Return the findings in the study's table, what could be chance in any, and what ours withstood."""
     found = data.results["audit"]
-    return {"published": found["published"], "own": found["own"], "summary": found["summary"]}
+    tables = {"published": found["published"], **found["own"]}
+    suspicious = [(name, of) for name, table in tables.items() for of in table["suspicious"]]
+    return {
+        "published": found["published"],
+        "own": found["own"],
+        "suspicious": suspicious,
+        "summary": found["summary"],
+    }

@@ -1,4 +1,4 @@
-"""What augmentation and preprocessing make of a frame, and how many of the pictures are distinct."""
+"""What augmentation and preprocessing make of a frame, and how many of the pictures differ from the original."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ def section(data: Data) -> dict[str, Any]:
     """Return the two contact sheets and the share of pictures that say nothing new."""
     found = data.results["augment"]
     shares = found["same_as_original"]
-    distinct = sum(1 - share for name, share in shares.items() if name != "original") + 1
     trained = data.params["train"]["variants"]
     return {
         "pictures": [(data_uri(data, path), caption) for path, caption in zip(PICTURES, CAPTIONS, strict=True)]
@@ -25,6 +24,7 @@ def section(data: Data) -> dict[str, Any]:
         "withheld": None if data.shows_pixels else WITHHELD,
         "variants": [(name, percent(share, 1), bool(trained.get(name))) for name, share in shares.items()],
         "count": len(shares),
-        "distinct": distinct,
+        "derived": len(shares) - 1,
+        "differing": sum(1 - share for name, share in shares.items() if name != "original"),
         "method": data.params["preprocess"]["method"],
     }

@@ -8,9 +8,10 @@ import pandas as pd
 
 from stages.report.charts import DASHED, Chart, finished, palette, values
 from stages.report.inputs import BASELINES, Data
-from stages.report.wording import listed, number, words
+from stages.report.wording import count, listed, number, percent, words
 
 GAPS = ("Accuracy", "F1", "macro F1")
+NAMED = 8  # infants; more are counted, not named
 
 
 def section(data: Data) -> dict[str, Any]:
@@ -31,17 +32,37 @@ def section(data: Data) -> dict[str, Any]:
 
 
 def doubts(data: Data, protocol: str) -> list[str]:
-    """Return, in words, what the probes say against the scores of one protocol: to stand next to those scores."""
+    """Return, in words, what the probes say against the scores of one protocol: to stand next to those scores.
+
+    A probe strong by itself and one that only reaches what a weak model has over chance are two sentences.
+    """
     flags = [flag for flag in data.results["leakage"]["probes"]["flags"] if flag["protocol"] == protocol]
-    found = []
-    for label in dict.fromkeys(flag["label"] for flag in flags):
-        of_label = [flag for flag in flags if flag["label"] == label]
-        probes = listed([f"{words(flag['probe'])} (AUC {number(flag['auc'], 2)})" for flag in of_label])
-        models = sorted({model for flag in of_label for model in flag["casts_doubt_on"]}) or ["no model"]
-        found.append(
-            f"{words(label)} can be told without anatomy, by {probes}; this touches the scores of {listed(models)}."
-        )
-    return found
+    strong: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for flag in flags:
+        if flag["strong"]:
+            alike = flag["label"], tuple(flag["names"]), tuple(flag["casts_doubt_on"])
+            strong.setdefault(alike, []).append(flag)
+    return [*map(_strong, strong.values()), *(_weak(flag) for flag in flags if not flag["strong"])]
+
+
+def _strong(alike: list[Mapping[str, Any]]) -> str:
+    """Return the sentence on probes of one label, the same infants and the same models."""
+    first, probes = alike[0], listed([f"{words(flag['probe'])} (AUC {number(flag['auc'], 2)})" for flag in alike])
+    told = f"{words(first['label'])} can be told at least in part without anatomy, by {probes}"
+    models = listed(first["casts_doubt_on"]) or "no model"
+    return f"{told}, measured in {_infants(first)}; this touches the scores of {models}."
+
+
+def _weak(flag: Mapping[str, Any]) -> str:
+    shares = [f"{percent(flag['share_of_excess'][model])} of that of {model}" for model in flag["casts_doubt_on"]]
+    hint = f"{words(flag['probe'])} is a weak hint of {words(flag['label'])} by itself (AUC {number(flag['auc'], 2)})"
+    return f"{hint}, measured in {_infants(flag)}, but its excess over chance is {listed(shares)}."
+
+
+def _infants(flag: Mapping[str, Any]) -> str:
+    names = flag["names"]
+    few = f" ({listed(names)})" if len(names) <= NAMED else ""
+    return count(len(names), "infant") + few
 
 
 def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
