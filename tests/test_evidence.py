@@ -166,7 +166,9 @@ def test_the_comparison_is_the_winner_against_the_simplest(shared: Path) -> None
     compared = found["comparison"]
     assert compared["models"] == ["resnet18", "alexnet"]
     assert compared["simplest_first"] == ["alexnet", "resnet18", "vgg16"]
-    assert compared["smallest_p"] == round(2 / 2 ** compared["patients"], 6)
+    assert compared["better"] + compared["worse"] + compared["ties"] == compared["patients"]
+    assert compared["smallest_p"] == round(min(1, 2 / 2 ** (compared["better"] + compared["worse"])), 6)
+    assert compared["smallest_p_without_ties"] == round(2 / 2 ** compared["patients"], 6)
     assert compared["p"] >= compared["smallest_p"]
     assert compared["difference"] < 0 < compared["better"]
     assert "test patients helped to choose the winner" in compared["caveat"]

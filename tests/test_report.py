@@ -212,6 +212,18 @@ def test_probes_stand_beside_the_scores_that_they_doubt(tmp_path: Path, page: st
     assert leakage.doubts(data_of(tmp_path), "frame") == []
 
 
+def test_ties_are_named_beside_the_smallest_p(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/evidence.json"
+    found = json.loads(path.read_text())
+    found["protocols"]["patient"]["comparison"] |= {
+        "patients": 8, "better": 4, "ties": 4, "p": 0.125, "smallest_p": 0.125, "smallest_p_without_ties": 0.0078,
+    }  # fmt: skip
+    path.write_text(json.dumps(found))
+    text = " ".join(Tags(report.page(read(params, tmp_path))).text)
+    assert "equal in 4 of 8 infants" in text
+    assert "the smallest p that the 4 infants without a tie can give is 0.125 (all 8 without ties: 0.008)" in text
+
+
 def test_spells_follow_the_decision_and_end_where_frames_are_missing() -> None:
     rows = pd.DataFrame(
         {"time_s": [0.0, 0.1, 0.2, 0.9, 1.0], "duration_s": 0.1, "decision": ["GO", "GO", "stop", "stop", "GO"]}
