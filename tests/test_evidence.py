@@ -254,7 +254,7 @@ def test_no_eligible_model_is_said(own: Path) -> None:
     evidence.main()
     for protocol in read(own)["protocols"].values():
         assert protocol["comparison"]["models"] is None
-        assert protocol["comparison"]["why"] == "no model is eligible under the doctor's rule"
+        assert protocol["comparison"]["why"] == "no model is eligible under the doctor's rule on validation rows"
 
 
 def test_scrambled_test_rows_choose_nothing(own: Path) -> None:

@@ -21,6 +21,7 @@ KEYS = (
     "models", "losses", "difference", "patients", "better", "worse", "ties", "per_patient", "p", "smallest_p",
     "smallest_p_without_ties", "exact",
 )  # fmt: skip
+NAMED = "the winner by the doctor's rule in the study's way (validation rows) against the simplest eligible model"
 DIGITS = 6  # of p, whose smallest value is 2 / 2^patients
 
 
@@ -146,11 +147,11 @@ def named_beforehand(
         permutations: as in `sign_flips`.
         rng: as in `sign_flips`.
     """
-    named: dict[str, Any] = {"named_beforehand": "the winner by the doctor's rule against the simplest eligible model"}
+    named: dict[str, Any] = {"named_beforehand": NAMED}
     named |= dict.fromkeys(KEYS)
     whole = {model: loss for model, loss in losses.items() if loss is not None}
     if winner is None or simplest is None:
-        return named | {"why": "no model is eligible under the doctor's rule"}
+        return named | {"why": "no model is eligible under the doctor's rule on validation rows"}
     if winner == simplest:
         return named | {"models": [winner, simplest], "why": "the winner is the simplest eligible model"}
     if winner not in whole or simplest not in whole:
