@@ -169,19 +169,26 @@ class Made:
             "value": self.number(0.8), "low": self.number(0.5), "high": self.number(0.95), "method": "Korn-Graubard",
             "numerator": 8, "denominator": 10, "effective": 4.0, "patients": 2, "why": self.why,
         }  # fmt: skip
-        ranged = {name: self.number(0.6) for name in ("value", "lowest", "highest")}
+        ranged: dict[str, Any] = dict(
+            zip(("value", "lowest", "highest"), map(self.number, (0.6, 0.4, 0.9)), strict=True)
+        )
+        ranged |= {"patients": 2, "why": self.why}
+        ranges = [
+            "macro F1",
+            *(f"{label} {area}" for label in self.labels for area in ("ROC AUC", "average precision")),
+        ]
         named = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
         compared = {
             "models": [self.models[0], self.models[-1]], "losses": [0.1, 0.2], "difference": -0.1, "patients": 2,
-            "better": 2, "worse": 0, "per_patient": {self.patient: -0.1}, "p": 0.5, "smallest_p": 0.5, "exact": True,
+            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1}, "p": 0.5, "smallest_p": 0.5,
+            "smallest_p_without_ties": 0.5, "exact": True,
         }  # fmt: skip
         shares = {"shares": dict.fromkeys(self.models, 0.5), "no_winner": 0.0, "patients": 2, "why": None}
         none = {"shares": None, "no_winner": None, "patients": 0, "why": LEFT_OUT}
         protocol = {
             "honest": True, "flag": None, "patients": 2, "frames": 60,
             "models": {
-                model: {**dict.fromkeys(self.metrics(), value), "macro F1": {**ranged, "patients": 2, "why": self.why}}
-                for model in self.all
+                model: {**dict.fromkeys(self.metrics(), value), **dict.fromkeys(ranges, ranged)} for model in self.all
             },
             "comparison": named | (compared if self.estimable else {"models": None}),
             "all_pairs": {"pairs": None, "sentence": "this cohort cannot separate two models", "why": "2 patients"},

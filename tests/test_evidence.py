@@ -166,7 +166,9 @@ def test_the_comparison_is_the_winner_against_the_simplest(shared: Path) -> None
     compared = found["comparison"]
     assert compared["models"] == ["resnet18", "alexnet"]
     assert compared["simplest_first"] == ["alexnet", "resnet18", "vgg16"]
-    assert compared["smallest_p"] == round(2 / 2 ** compared["patients"], 6)
+    assert compared["better"] + compared["worse"] + compared["ties"] == compared["patients"]
+    assert compared["smallest_p"] == round(min(1, 2 / 2 ** (compared["better"] + compared["worse"])), 6)
+    assert compared["smallest_p_without_ties"] == round(2 / 2 ** compared["patients"], 6)
     assert compared["p"] >= compared["smallest_p"]
     assert compared["difference"] < 0 < compared["better"]
     assert "test patients helped to choose the winner" in compared["caveat"]
@@ -252,7 +254,7 @@ def test_no_eligible_model_is_said(own: Path) -> None:
     evidence.main()
     for protocol in read(own)["protocols"].values():
         assert protocol["comparison"]["models"] is None
-        assert protocol["comparison"]["why"] == "no model is eligible under the doctor's rule"
+        assert protocol["comparison"]["why"] == "no model is eligible under the doctor's rule on validation rows"
 
 
 def test_scrambled_test_rows_choose_nothing(own: Path) -> None:

@@ -77,8 +77,9 @@ def test_p_is_that_of_all_signs(patients: int) -> None:
     means = [abs(np.mean(signs * differences)) for signs in product([1, -1], repeat=patients)]
     expected = np.mean(np.array(means) >= abs(differences.mean()) - 1e-12)
     found = sign_flips(differences, ALL_SIGNS, rng())
-    assert found == {"p": pytest.approx(expected, abs=1e-6), "smallest_p": pytest.approx(2 / 2**patients, abs=1e-6),
-                     "exact": True}  # fmt: skip
+    smallest = pytest.approx(2 / 2**patients, abs=1e-6)
+    assert found == {"p": pytest.approx(expected, abs=1e-6), "smallest_p": smallest,
+                     "smallest_p_without_ties": smallest, "exact": True}  # fmt: skip
 
 
 def test_ties_and_zeros_are_counted_as_all_signs_do() -> None:
@@ -92,6 +93,22 @@ def test_ties_and_zeros_are_counted_as_all_signs_do() -> None:
 def test_the_smallest_p_is_attained_when_all_patients_agree() -> None:
     found = sign_flips(np.full(8, -0.2), ALL_SIGNS, rng())
     assert found["p"] == found["smallest_p"] == round(2 / 256, 6)
+
+
+@pytest.mark.parametrize("ties", range(9))
+def test_ties_raise_the_smallest_p_which_is_still_attained(ties: int) -> None:
+    differences = np.r_[np.zeros(ties), -np.arange(1.0, 9 - ties)]
+    sums = [abs(np.sum(signs * differences)) for signs in product([1, -1], repeat=8)]
+    found = sign_flips(differences, ALL_SIGNS, rng())
+    assert found["p"] == found["smallest_p"] == pytest.approx(np.mean(np.array(sums) >= max(sums)), abs=1e-6)
+    assert found["smallest_p_without_ties"] == round(2 / 256, 6)
+
+
+def test_ties_are_named_and_rounding_makes_none_differ() -> None:
+    both = {"a": losses([0.1 + 0.2, 0.3, 0.2]), "b": losses([0.3, 0.3, 0.4])}
+    found = compare("a", "b", both, ALL_SIGNS, rng())
+    assert (found["better"], found["worse"], found["ties"]) == (1, 0, 2)
+    assert (found["p"], found["smallest_p"], found["smallest_p_without_ties"]) == (1.0, 1.0, 0.25)
 
 
 def test_many_patients_draw_signs_and_repeat() -> None:
@@ -123,11 +140,13 @@ def test_compare_is_paired_and_signed() -> None:
 
 def test_what_is_named_beforehand_says_why_it_cannot_be_compared() -> None:
     both: dict[str, Losses | None] = {"a": losses([0.1, 0.2]), "b": losses([0.4, 0.2])}
-    assert named_beforehand(None, None, both, ALL_SIGNS, rng())["why"] == "no model is eligible under the doctor's rule"
+    none = named_beforehand(None, None, both, ALL_SIGNS, rng())
+    assert none["why"] == "no model is eligible under the doctor's rule on validation rows"
     assert "winner is the simplest" in named_beforehand("a", "a", both, ALL_SIGNS, rng())["why"]
     assert "not estimable" in named_beforehand("a", "b", {**both, "b": None}, ALL_SIGNS, rng())["why"]
     done = named_beforehand("a", "b", both, ALL_SIGNS, rng())
-    assert (done["models"], done["why"], done["smallest_p"]) == (["a", "b"], None, 0.5)
+    assert (done["models"], done["why"]) == (["a", "b"], None)
+    assert (done["ties"], done["smallest_p"], done["smallest_p_without_ties"]) == (1, 1.0, 0.5)
     assert list(done) == list(named_beforehand(None, None, both, ALL_SIGNS, rng()))
 
 

@@ -1,5 +1,6 @@
 """Intervals against exact oracles, and by simulation: patients whose rates differ, frames within them."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +23,7 @@ from stages.common.evaluation.intervals import (
 CONFIDENCE = 0.95
 RATES = (0.80, 0.85, 0.90, 0.95, 0.98)
 EVEN = np.full(8, 60)
+MANY = np.full(8, 400)
 STUDY = np.array([1255, 216, 360, 373, 373, 371, 373, 67])  # STUDY.md's clips by infant: 3388 frames
 CORRELATIONS = (0.1, 0.3, 0.5)  # of two frames of one infant; .3 is what the bootstrap's 50 to 84 % belongs to
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -69,7 +71,7 @@ def test_what_cannot_be_estimated_says_why() -> None:
 
 def test_published_interval_is_the_exact_one_where_patients_are_alike() -> None:
     # no spread between patients: the frames are as good as independent, and there are no more than these
-    low, high, effective = korn_graubard(np.full(8, 45.0), EVEN.astype(float), CONFIDENCE, extra=0)
+    low, high, effective = korn_graubard(np.full(8, 45.0), EVEN.astype(float), CONFIDENCE, extra=0, worth=math.inf)
     assert effective == 480
     assert (low, high) == pytest.approx(exact(360, 480))
 
@@ -78,7 +80,7 @@ def test_published_interval_of_independent_cases_is_nearly_the_exact_one() -> No
     one_each = np.ones(200)
     hits = (np.arange(200) < 150).astype(float)
     assert effective_cases(hits, one_each) == pytest.approx(199)  # the sample variance divides by n - 1
-    low, high, _ = korn_graubard(hits, one_each, CONFIDENCE, extra=0)
+    low, high, _ = korn_graubard(hits, one_each, CONFIDENCE, extra=0, worth=math.inf)
     assert (low, high) == pytest.approx(exact(150, 200), abs=1e-3)
 
 
@@ -88,7 +90,7 @@ def test_published_interval_follows_its_formula() -> None:
     share, variance = hits.sum() / cases.sum(), stats.sem(hits / cases) ** 2
     ratio = stats.t.ppf(0.975, 479) / stats.t.ppf(0.975, 7)
     n = share * (1 - share) / variance * ratio**2
-    low, high, effective = korn_graubard(hits, cases, CONFIDENCE, extra=0)
+    low, high, effective = korn_graubard(hits, cases, CONFIDENCE, extra=0, worth=math.inf)
     assert effective == pytest.approx(n)
     assert low == pytest.approx(stats.beta.ppf(0.025, share * n, n - share * n + 1))
     assert high == pytest.approx(stats.beta.ppf(0.975, share * n + 1, n - share * n))
@@ -138,7 +140,10 @@ def ours(hits: NDArray[np.int64], cases: NDArray[np.int64]) -> Bounds:
 def published(hits: NDArray[np.int64], cases: NDArray[np.int64]) -> Bounds:
     spread = (hits.sum(axis=1) > 0) & (hits.sum(axis=1) < cases.sum())
     low, high = ours(hits, cases)
-    found = [korn_graubard(row.astype(float), cases.astype(float), CONFIDENCE, extra=0) for row in hits[spread]]
+    found = [
+        korn_graubard(row.astype(float), cases.astype(float), CONFIDENCE, extra=0, worth=math.inf)
+        for row in hits[spread]
+    ]
     low[spread], high[spread] = np.array(found)[:, 0], np.array(found)[:, 1]
     return low, high
 
@@ -165,6 +170,40 @@ def test_coverage_at_eight_patients_is_at_least_90_per_cent(
     rate: float, correlation: float, cases: NDArray[np.int64]
 ) -> None:
     assert coverage(ours, rate, correlation, cases, number=600) >= 0.90
+
+
+# proportion, share of patients who fail, their rate: the two of the review, then the worst that a grid of 196 found
+TWO_KINDS = ((0.8, 0.1, 0.2), (0.8, 0.1, 0.0), (0.7, 0.08, 0.0), (0.85, 0.15, 0.1), (0.8, 0.2, 0.1), (0.7, 0.3, 0.1))
+
+
+def two_kinds(rate: float, failing: float, theirs: float, cases: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """Return (number, patients) of hits: a patient fails with that chance, the others make up for the proportion."""
+    rng = np.random.default_rng([round(100 * part) for part in (rate, failing, theirs)])
+    others = (rate - failing * theirs) / (1 - failing)
+    return rng.binomial(cases, np.where(rng.random((number, len(cases))) < failing, theirs, others))
+
+
+@pytest.mark.parametrize("cases", [EVEN, MANY, STUDY], ids=["even", "many", "study"])
+@pytest.mark.parametrize("kinds", TWO_KINDS)
+def test_coverage_with_patients_of_two_kinds_is_at_least_90_per_cent(
+    kinds: tuple[float, float, float], cases: NDArray[np.int64]
+) -> None:
+    low, high = ours(two_kinds(*kinds, cases, number=500), cases)
+    assert ((low <= kinds[0]) & (kinds[0] <= high)).mean() >= 0.90
+
+
+def test_without_a_patient_s_worth_patients_of_two_kinds_are_not_covered() -> None:
+    hits, cases = two_kinds(0.8, 0.1, 0.0, EVEN, number=500).astype(float), EVEN.astype(float)
+    found = np.array([korn_graubard(row, cases, CONFIDENCE, worth=math.inf)[:2] for row in hits])
+    assert ((found[:, 0] <= 0.8) & (found[:, 1] >= 0.8)).mean() < 0.75
+
+
+def test_a_patient_is_worth_two_cases_at_most() -> None:
+    alike = proportion_interval(np.full(8, 54), EVEN, CONFIDENCE)
+    assert alike.effective == 16
+    assert (alike.low, alike.high) == clopper_pearson(0.9 * 16, 16, CONFIDENCE)
+    one_brings_most = proportion_interval(STUDY // 2, STUDY, CONFIDENCE)
+    assert one_brings_most.effective == pytest.approx(2 * STUDY.sum() ** 2 / (STUDY**2).sum())
 
 
 @pytest.mark.parametrize("cases", [EVEN, STUDY], ids=["even", "study"])

@@ -14,13 +14,13 @@ from dvc.repo import Repo
 from stages.common.errors import PipelineError
 from stages.common.evaluation import baselines, decision
 from stages.report import __main__ as report
-from stages.report.card import facts
+from stages.report.card import epochs_sentence, facts, ways_of_choosing
 from stages.report.charts import MODELS, palette, values
 from stages.report.checklists import NAMES, Item, filled, read_checklist
 from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
 from stages.report.page import embedded_json
-from stages.report.sections import confusion, gallery, leakage, timelines, verdict
+from stages.report.sections import comparison, confusion, gallery, leakage, rates, timelines, verdict
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
 from tests.workspace import ROOT
@@ -232,6 +232,18 @@ def test_a_weak_probe_is_not_said_to_tell_the_label_and_models_stay_with_their_p
     )
 
 
+def test_ties_are_named_beside_the_smallest_p(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/evidence.json"
+    found = json.loads(path.read_text())
+    found["protocols"]["patient"]["comparison"] |= {
+        "patients": 8, "better": 4, "ties": 4, "p": 0.125, "smallest_p": 0.125, "smallest_p_without_ties": 0.0078,
+    }  # fmt: skip
+    path.write_text(json.dumps(found))
+    text = " ".join(Tags(report.page(read(params, tmp_path))).text)
+    assert "equal in 4 of 8 infants" in text
+    assert "the smallest p that the 4 infants without a tie can give is 0.125 (all 8 without ties: 0.008)" in text
+
+
 def test_spells_follow_the_decision_and_end_where_frames_are_missing() -> None:
     rows = pd.DataFrame(
         {"time_s": [0.0, 0.1, 0.2, 0.9, 1.0], "duration_s": 0.1, "decision": ["GO", "GO", "stop", "stop", "GO"]}
@@ -297,6 +309,43 @@ def test_words() -> None:
 
 def test_pinned_versions() -> None:
     assert pinned_versions("# a\ntorch==2.1   # x (BSD)\n\n") == {"torch": "2.1"}
+
+
+def test_areas_over_infants_have_their_range_and_number(tmp_path: Path) -> None:
+    lopo = rates.section(data_of(tmp_path, protocols=("patient", "leave_one_patient_out")))["protocols"]
+    cells = {of["name"]: dict(of["areas"])["alexnet"] for of in lopo}
+    assert set(cells["leave_one_patient_out"]) == {"0.600 (0.400 to 0.900; 2 infants)"}
+    assert not any("infants" in cell for cell in cells["patient"])
+
+
+def test_epochs_are_fixed_beforehand_only_where_the_last_is_kept(tmp_path: Path) -> None:
+    data = data_of(tmp_path, protocols=("frame", "patient", "leave_one_patient_out"))
+    said = epochs_sentence(data)
+    assert "under leave one patient out the last, fixed beforehand" in said
+    assert "under frame and patient validation frames chose which is kept" in said
+    assert "fixed beforehand" not in epochs_sentence(data_of(tmp_path, protocols=("frame", "patient")))
+    for name, number in (("claim_2024", "25"), ("tripod_ai", "12c")):
+        items = filled(read_checklist(name), facts(data))["items"]
+        assert said in next(item["says"] for item in items if item["item"] == number)
+
+
+@pytest.mark.parametrize("protocol", ["frame", "patient", "leave_one_patient_out"])
+@pytest.mark.parametrize("estimable", [True, False])
+def test_who_was_chosen_reads_alike_wherever_it_stands(tmp_path: Path, protocol: str, estimable: bool) -> None:
+    params, path = Made(tmp_path, protocols=(protocol,), estimable=estimable).write(), tmp_path / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    found["protocols"][protocol]["winner"] |= {"counts": {}, "without": 2}  # as where the verdict says that none may
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    said = ways_of_choosing(data)
+    assert f"takes {'alexnet' if estimable else 'no model'} under" in said
+    assert "takes no model for 2 of the infants" in said
+    assert ("out-of-fold test rows" in said) == (protocol == "leave_one_patient_out")
+    assert comparison.section(data)["ways"] == said
+    for name, number in (("claim_2024", "26"), ("tripod_ai", "12c")):
+        items = filled(read_checklist(name), facts(data))["items"]
+        assert said in next(item["says"] for item in items if item["item"] == number)
+    assert "never on test rows" not in report.page(data)
 
 
 # ---- the checklists

@@ -17,7 +17,11 @@ from stages.common.evaluation.scores import FN, FP, TN, TP, confusion
 CASES = {"false_positive_rate": (FP, TN), "false_negative_rate": (FN, TP)}  # errors and the other cases of a rate
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 # What a comparison holds, so that one that cannot be made has the same keys
-KEYS = ("models", "losses", "difference", "patients", "better", "worse", "per_patient", "p", "smallest_p", "exact")
+KEYS = (
+    "models", "losses", "difference", "patients", "better", "worse", "ties", "per_patient", "p", "smallest_p",
+    "smallest_p_without_ties", "exact",
+)  # fmt: skip
+NAMED = "the winner by the doctor's rule in the study's way (validation rows) against the simplest eligible model"
 DIGITS = 6  # of p, whose smallest value is 2 / 2^patients
 
 
@@ -81,7 +85,8 @@ def sign_flips(differences: NDArray[np.float64], permutations: int, rng: np.rand
         rng: draws the signs where not all are tried.
 
     Returns:
-        p, the smallest p that so many patients can give, and whether all signs were tried.
+        p; the smallest p that the patients who differ can give (a tie has no sign: it doubles the signs and the
+        hits alike); the smallest that all of them could give without a tie; and whether all signs were tried.
     """
     every = 2 ** len(differences)
     exact = every <= permutations
@@ -93,8 +98,15 @@ def sign_flips(differences: NDArray[np.float64], permutations: int, rng: np.rand
             (differences, zeros), _mean_difference, permutation_type="samples", vectorized=True,
             n_resamples=permutations, batch=4096, rng=rng,
         ).pvalue  # fmt: skip
-    smallest = min(1.0, 2 / every) if exact else 2 / (permutations + 1)
-    return {"p": round(float(p), DIGITS), "smallest_p": round(smallest, DIGITS), "exact": exact}
+    drawn = 0.0 if exact else 2 / (permutations + 1)
+    untied = int(np.count_nonzero(differences))
+    smallest, without_ties = (min(1.0, max(2.0 / 2**number, drawn)) for number in (untied, len(differences)))
+    return {
+        "p": round(float(p), DIGITS),
+        "smallest_p": round(smallest, DIGITS),
+        "smallest_p_without_ties": round(without_ties, DIGITS),
+        "exact": exact,
+    }
 
 
 def _mean_difference(first: NDArray[np.float64], second: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -107,7 +119,8 @@ def compare(
 ) -> dict[str, Any]:
     """Return the paired comparison of two models: negative differences are in favour of the first."""
     one, other = losses[first], losses[second]
-    differences = one.contributions - other.contributions
+    # rounded, so that equals are a tie, which has no sign, whatever order their sums were taken in
+    differences = np.round(one.contributions - other.contributions, 12)
     return {
         "models": [first, second],
         "losses": [round(float(each.contributions.mean()), 4) for each in (one, other)],
@@ -115,6 +128,7 @@ def compare(
         "patients": len(differences),
         "better": int((differences < 0).sum()),
         "worse": int((differences > 0).sum()),
+        "ties": int((differences == 0).sum()),
         "per_patient": dict(zip(one.patients.tolist(), np.round(differences, 4).tolist(), strict=True)),
         **sign_flips(differences, permutations, rng),
     }
@@ -133,11 +147,11 @@ def named_beforehand(
         permutations: as in `sign_flips`.
         rng: as in `sign_flips`.
     """
-    named: dict[str, Any] = {"named_beforehand": "the winner by the doctor's rule against the simplest eligible model"}
+    named: dict[str, Any] = {"named_beforehand": NAMED}
     named |= dict.fromkeys(KEYS)
     whole = {model: loss for model, loss in losses.items() if loss is not None}
     if winner is None or simplest is None:
-        return named | {"why": "no model is eligible under the doctor's rule"}
+        return named | {"why": "no model is eligible under the doctor's rule on validation rows"}
     if winner == simplest:
         return named | {"models": [winner, simplest], "why": "the winner is the simplest eligible model"}
     if winner not in whole or simplest not in whole:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.inputs import Data
 from stages.report.sections.verdict import CHOSEN, interval
 from stages.report.wording import count, listed, percent, words
@@ -57,10 +58,20 @@ def _trained(data: Data) -> dict[str, Any]:
     return {
         "lr": data.params["lr"],
         "epochs": data.params["epochs"],
+        "epochs_sentence": epochs_sentence(data),
         **{name: train[name] for name in ("batch_size", "warmup", "mean", "std", "weights", "device")},
         "variants": listed([words(name) for name, on in train["variants"].items() if on]),
         **{name: data.pinned.get(library, "not pinned") for name, library in libraries.items()},
     }
+
+
+def epochs_sentence(data: Data) -> str:
+    """Return whose epoch each protocol kept: it was fixed beforehand only where it is the last."""
+    kept, number_of = data.params["train"]["kept_epoch"], count(data.params["epochs"], "epoch")
+    last, best = ([name for name in data.protocols if kept[name] == which] for which in ("last", "best"))
+    fixed = f"under {listed([words(name) for name in last])} the last, fixed beforehand" if last else ""
+    chosen = f"under {listed([words(name) for name in best])} validation frames chose which is kept" if best else ""
+    return f"{number_of}: {'; '.join(part for part in (fixed, chosen) if part)}"
 
 
 def _measured(data: Data) -> dict[str, Any]:
@@ -70,18 +81,48 @@ def _measured(data: Data) -> dict[str, Any]:
     harm = found["models"].get(CHOSEN, {}).get("dangerous") or {}
     known = harm.get("infants") is not None
     bounds = interval(harm.get("interval_95"))
-    winner = data.results["selected"][headline]["winner"]
     return {
         "headline": words(headline),
         "tested_infants": found["tested"]["infants"],
         "dangerous": f"{harm['infants']} of {harm['of_infants']} infants" if known else None,
+        "no_dangerous": harm.get("why") or "the verdict's way chooses no model",
         "dangerous_interval": f"95 % interval {bounds}" if bounds else None,
-        "winner_sentence": f"Under {words(headline)} it chooses {winner}."
-        if winner
-        else f"Under {words(headline)} no model is eligible.",
+        "winner_sentence": ways_of_choosing(data),
         "heat_known": any(of.get("heat_inside_mask") is not None for of in data.results["explain"]["summary"]),
         "certificate_sentence": _certificate(data),
     }
+
+
+def ways_of_choosing(data: Data) -> str:
+    """Return both ways in which the rule chooses under the headline protocol, each with whom it chose.
+
+    They may disagree: other thresholds, and under leave one patient out other rows.
+    """
+    bedside = data.results["bedside"]
+    headline = bedside["headline_protocol"]
+    winner = data.results["selected"][headline]["winner"]
+    threshold = data.params["evaluate"]["threshold"]
+    at = f"fixed at {threshold['value']}" if threshold["method"] == "fixed" else "chosen on these rows"
+    study = (
+        f"The study's way of choosing (validation rows, thresholds {at}; the comparison follows it) "
+        f"takes {winner or 'no model'} under {words(headline)}."
+    )
+    return f"{study} {_bedside_way(bedside['protocols'][headline]['winner'], headline)}"
+
+
+def _bedside_way(winner: dict[str, Any], headline: str) -> str:
+    took = [f"{model} for {number_of}" for model, number_of in winner["counts"].items()]
+    took += [f"no model for {winner['without']}"] if winner["without"] else []
+    if headline == LEAVE_ONE_OUT:
+        return (
+            "The verdict's way (each infant's model is chosen by the other infants' out-of-fold test rows, at the "
+            f"operating point that they set) takes {listed(took) or 'no model'} of the infants; those rows come from "
+            "networks that trained on the infant."
+        )
+    return (
+        "The verdict's way (the same validation rows, at the operating point that they set) takes "
+        f"{listed(took) or 'no model'} of the infants."
+    )
 
 
 def _certificate(data: Data) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from stages.report.card import ways_of_choosing
 from stages.report.charts import DASHED, MODELS, Chart, finished, palette, values
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections import leakage
@@ -33,6 +34,7 @@ def section(data: Data) -> dict[str, Any]:
         "confidence": percent(found["confidence"]),
         "reading": found["reading"],
         "threshold": data.params["evaluate"]["threshold"],
+        "ways": ways_of_choosing(data),
         "protocols": [_protocol(data, name, of) for name, of in found["protocols"].items()],
         "metrics": shown_metrics(data),
         "doubts": {name: leakage.doubts(data, name) for name in found["protocols"]},
@@ -136,5 +138,5 @@ def _wins(data: Data, shares: Mapping[str, Any]) -> Chart | None:
         color=alt.Color("side:N", sort=sides, scale=colours),
         tooltip=["model:N", "side:N", "share:Q"],
     )  # fmt: skip
-    says = "Share of resamples of the infants in which each model wins the doctor's rule, by side."
+    says = "Share of resamples of the infants in which each model wins the doctor's rule in the study's way, by side."
     return finished(bars, says, "Who wins when other infants had come", height=30 * len({row["model"] for row in rows}))

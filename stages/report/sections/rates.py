@@ -5,7 +5,7 @@ from typing import Any
 from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.charts import Chart, lines, palette
 from stages.report.inputs import BASELINES, Data
-from stages.report.wording import number, words
+from stages.report.wording import count, number, words
 
 KINDS = {
     "roc": ("false_positive_rate", "true_positive_rate", "ROC", "ROC AUC"),
@@ -41,4 +41,19 @@ def _charts(data: Data, protocol: str) -> list[Chart]:
 def _areas(data: Data, protocol: str) -> list[tuple[str, list[str]]]:
     names = [f"{label} {area}" for label in data.labels for *_, area in KINDS.values()]
     models = data.models[len(BASELINES) :]
-    return [(model, [number(data.cell(protocol, model, name)) for name in names]) for model in models]
+    shown = _over_infants if protocol == LEAVE_ONE_OUT else _pooled
+    return [(model, [shown(data, protocol, model, name) for name in names]) for model in models]
+
+
+def _pooled(data: Data, protocol: str, model: str, name: str) -> str:
+    return number(data.cell(protocol, model, name))
+
+
+def _over_infants(data: Data, protocol: str, model: str, name: str) -> str:
+    """Return a mean over infants with its range and how many infants it stands on: alone it would hide both."""
+    of = data.results["evidence"]["protocols"][protocol]["models"][model][name]
+    if of["value"] is None:
+        return number(None)
+    return (
+        f"{number(of['value'])} ({number(of['lowest'])} to {number(of['highest'])}; {count(of['patients'], 'infant')})"
+    )
