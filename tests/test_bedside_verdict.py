@@ -8,7 +8,17 @@ from sklearn.metrics import cohen_kappa_score
 from stages.bedside.abstention import abstention, vetoes, without
 from stages.bedside.clips import clip_table, patient_table, written
 from stages.bedside.decided import NAMES, decisions_table
-from stages.bedside.verdict import NO_TIMES, SCATTERED, exact_interval, mean_and_range, spread, verdict
+from stages.bedside.verdict import (
+    NEVER,
+    NO_RISK,
+    NO_SUCH,
+    NO_TIMES,
+    SCATTERED,
+    exact_interval,
+    mean_and_range,
+    spread,
+    verdict,
+)
 from stages.common.evaluation.decision import Decision
 from tests.bedside_clips import DECISION, judged
 
@@ -33,7 +43,7 @@ def test_infants_come_first_then_clips_seconds_and_the_longest_run() -> None:
     assert (futile["seconds"], futile["longest_run_s"]) == (pytest.approx(0.3), pytest.approx(0.1))
     assert found["go"] == {
         "right_frames": 6, "right_s": pytest.approx(0.6), "missed_frames": 11, "missed_s": pytest.approx(1.1),
-        "expert_frames": 17, "unknown_frames": 2,
+        "expert_frames": 17, "unknown_frames": 2, "why": None,
     }  # fmt: skip
 
 
@@ -50,6 +60,15 @@ def test_a_wrong_frame_begins_the_sustained_go_anew() -> None:
     found = verdict_of({A: "G" * 10}, {A: "GGGNGGGGGG"})["sustained_go"]
     assert found["seconds"]["min"] == pytest.approx(0.9)
     assert found["delay_s"]["min"] == pytest.approx(0.4)
+
+
+def test_no_figure_is_absent_without_a_reason() -> None:
+    never = verdict_of({A: "G" * 10}, {A: "N" * 10})
+    assert (never["sustained_go"]["clips_with_one"], never["sustained_go"]["reached"]) == (1, 0)
+    assert (never["sustained_go"]["seconds"], never["sustained_go"]["why"]) == (None, NEVER)
+    assert never["dangerous"]["why"] == f"{NO_SUCH}; {NO_RISK}"
+    assert "one and the same decision" in verdict_of({A: "GG"}, {A: "GG"})["agreement"]["why"]
+    assert verdict_of(TRUTH, SAID)["agreement"]["why"] is None
 
 
 def test_flicker_is_a_mean_over_infants_of_changes_a_second() -> None:
