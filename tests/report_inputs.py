@@ -119,7 +119,7 @@ class Made:
                 "expert_seconds": self.spread(0.6), "delay_s": self.spread(0.4), "why": self.why,
             },
             "flicker_per_s": {**mean, "expert_mean": self.number(0.1), "why": self.why},
-            "boundaries": {"expert": 4, "unmatched": 1, "median_frames": self.number(2.0), "why": self.why},
+            "boundaries": {"expert": 4, "model": 7, "matched": 3, "median_frames": self.number(2.0), "why": self.why},
             "agreement": {"raw": self.spread(), "kappa": self.spread(), "kappa_undefined_clips": 0},
             "abstention": {
                 "labels": ["bad_quality"], "vetoed_frames": self.number(3), "dangerous_saved": saved,
@@ -154,7 +154,11 @@ class Made:
             "labels": list(self.labels),
             "models": list(self.all),
             "decision": {"go": {}, "stop": {}, "vetoes": []},
-            "settings": {"sustained_s": 0.5, "operating_point": {"caps": {"cord": {"false_positive_rate": 0.2}}}},
+            "settings": {
+                "sustained_s": 0.5,
+                "boundary_frames": 15.0,
+                "operating_point": {"caps": {"cord": {"false_positive_rate": 0.2}}},
+            },
             "limits": ["A transverse frame carries no vertebral number.", "Needle depth is not assessed."],
             "protocols": dict.fromkeys((self.headline, *self.protocols[:-1]), protocol),
         }

@@ -32,6 +32,7 @@ bedside:
     fallback: 0.5
   sustained_s: 0.1
   longest_frame_s: 0.2
+  boundary_frames: 15
   reliability_bins: 10
 """
 BASELINES = ["label_copy", "majority"]
@@ -322,6 +323,7 @@ def test_names_must_be_names(small: Path) -> None:
         ("fallback: 0.5", "fallback: 50", "bedside.operating_point.fallback"),
         ("sustained_s: 0.1", "sustained_s: 0", "bedside.sustained_s"),
         ("reliability_bins: 10", "reliability_bins: 1", "bedside.reliability_bins"),
+        ("boundary_frames: 15", "boundary_frames: -1", "bedside.boundary_frames"),
         ("longest_frame_s: 0.2", "longest_frame: 0.2", "bedside.longest_frame: unknown key"),
     ],
 )

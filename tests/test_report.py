@@ -189,6 +189,12 @@ def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     assert "it reached a correct GO of that length in 1" in said
 
 
+def test_changes_of_both_sides_and_their_matches_are_on_the_page(page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "The expert's decision changes 4 times, the model's 7 times; 3 changes match" in said
+    assert "1 of the expert's and 4 of the model's match none" in said
+
+
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
     found = json.loads(path.read_text())

@@ -34,7 +34,8 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
         go: {right_frames, right_s, missed_frames, missed_s, expert_frames, unknown_frames, why},
         sustained_go: {clips_with_one, reached, never: [clip_id], seconds, expert_seconds, delay_s: spread, why},
         flicker_per_s: {mean, min, max, infants, expert_mean, why},
-        boundaries: {expert, model: how many changes, unmatched, median_frames (to the model's nearest), why},
+        boundaries: {expert, model: how many changes on frames that the expert decides, matched: one to one with a
+                     like change at most boundary_frames away, median_frames: how far those are apart, why},
         agreement: {raw, kappa: spread over clips, kappa_undefined_clips, why},
         abstention: {labels, vetoed_frames, dangerous_saved, futile_saved, right_lost: {infants, frames, seconds},
                      dangerous_infants_with, dangerous_infants_without, why},

@@ -128,7 +128,7 @@ def _model_part(of: Decided, settings: Settings) -> _Part:
     if not len(of.frames):
         nothing = pd.DataFrame()
         return _Part({"why": NOBODY}, nothing, nothing, calibrated, bins)
-    clips = clip_table(of, settings.bedside.sustained_s)
+    clips = clip_table(of, settings.bedside.sustained_s, settings.bedside.boundary_frames)
     patients = patient_table(clips)
     content: Content = {"why": None, **verdict(clips, patients)}
     content["abstention"] = abstention(of, settings.decision)

@@ -165,15 +165,13 @@ def _agreement(clips: pd.DataFrame) -> Content:
 
 
 def _boundaries(clips: pd.DataFrame) -> Content:
+    counts = {"expert": "boundaries", "model": "model_boundaries", "matched": "boundaries_matched"}
     whole = clips[clips["whole"]]
     if not len(whole):
-        return {"expert": None, "model": None, "unmatched": None, "median_frames": None, "why": SCATTERED}
+        return {**dict.fromkeys(counts), "median_frames": None, "why": SCATTERED}
     far = [distance for distances in whole["boundary_frames"] for distance in distances]
-    why = None if far else "no change of the expert's decision has one of the model's in its clip"
     return {
-        "expert": int(whole["boundaries"].sum()),
-        "model": int(whole["changes"].sum()),  # a flickering model is near every boundary
-        "unmatched": int(whole["boundaries_unmatched"].sum()),
+        **{name: int(whole[column].sum()) for name, column in counts.items()},
         "median_frames": rounded(float(np.median(far))) if far else None,
-        "why": why,
+        "why": None if far else "no change of the expert's decision has a like one of the model's near it in its clip",
     }

@@ -124,6 +124,7 @@ def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
             _median(go.get("seconds")),
             _never(found),
             _of(found["flicker_per_s"], "mean"),
+            *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
             _of(found["boundaries"], "median_frames", 1),
             _median(found["agreement"]["raw"], share=True),
         ],
