@@ -44,7 +44,7 @@ def test_infants_come_first_then_clips_seconds_and_the_longest_run() -> None:
     assert (futile["seconds"], futile["longest_run_s"]) == (pytest.approx(0.3), pytest.approx(0.1))
     assert found["go"] == {
         "right_frames": 6, "right_s": pytest.approx(0.6), "missed_frames": 11, "missed_s": pytest.approx(1.1),
-        "expert_frames": 17, "unknown_frames": 2, "why": None,
+        "expert_frames": 17, "unknown_frames": 2, "undecided_frames": 2, "why": None,
     }  # fmt: skip
 
 
@@ -99,8 +99,8 @@ def test_a_change_to_something_else_or_far_away_is_no_counterpart() -> None:
 
 def test_changes_where_the_expert_left_it_open_are_nobody_s_boundaries() -> None:
     found = verdict_of({A: "SS????GG"}, {A: "SGSGSGGG"})["boundaries"]
-    assert (found["expert"], found["model"], found["matched"]) == (1, 2, 0)
-    assert found["why"]
+    assert (found["expert"], found["model"], found["matched"]) == (1, 1, 1)
+    assert found["median_frames"] == 3.0  # from .5 to 3.5
 
 
 def test_agreement_a_clip_is_scikit_learn_s_kappa_and_undefined_where_nothing_varies() -> None:

@@ -195,6 +195,18 @@ def test_changes_of_both_sides_and_their_matches_are_on_the_page(page: str) -> N
     assert "1 of the expert's and 4 of the model's match none" in said
 
 
+def test_what_the_expert_leaves_open_is_said_and_drawn(tmp_path: Path, page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "7 frames cannot be decided" in said
+    assert "the model said GO in 5 of them" in said
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/plots/bedside_timelines.csv"
+    rows = pd.read_csv(path)
+    rows.assign(truth="unknown").to_csv(path, index=False)
+    found = timelines.section(read(params, tmp_path))
+    assert "unknown" in found["decisions"]
+    assert "unknown" in found["strips"][0].spec["layer"][0]["encoding"]["color"]["scale"]["domain"]
+
+
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
     found = json.loads(path.read_text())

@@ -31,7 +31,8 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
         tested: as above; `chosen` leaves out infants without a winner,
         dangerous, futile: {infants, of_infants, interval_95: [low, high], infants_at_risk, interval_95_at_risk,
                             clips, of_clips, frames, seconds, longest_run_s, longest_run_clip, why},
-        go: {right_frames, right_s, missed_frames, missed_s, expert_frames, unknown_frames, why},
+        go: {right_frames, right_s, missed_frames, missed_s, expert_frames,
+             unknown_frames: the expert's decision is open, undecided_frames: of them with a GO of the model, why},
         sustained_go: {clips_with_one, reached, never: [clip_id], seconds, expert_seconds, delay_s: spread, why},
         flicker_per_s: {mean, min, max, infants, expert_mean, why},
         boundaries: {expert, model: how many changes on frames that the expert decides, matched: one to one with a
@@ -47,8 +48,8 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
 
 metrics/plots/bedside_<name>.csv, blank where not estimable:
 
-    patients    protocol, model, patient, frames, seconds, <kind>_frames and <kind>_s of dangerous, futile, right and
-                missed GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
+    patients    protocol, model, patient, frames, seconds, <kind>_frames and <kind>_s of dangerous, futile, right,
+                missed and undecided GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
     clips       the same a clip, with sustained_go_s, expert_sustained_go_s, never_reached, agreement, kappa, kappa_why
     thresholds  protocol, model, unit (patient or `all`), temperature, label, threshold, sensitivity,
                 false_positive_rate, rule, why

@@ -11,7 +11,7 @@ from stages.common.evaluation.decision import GO, NO_VIEW, STOP, UNKNOWN
 from stages.common.evaluation.scores import Figure
 
 Row = dict[str, object]
-KINDS = ("dangerous", "futile", "right", "missed")  # of GO
+KINDS = ("dangerous", "futile", "right", "missed", "undecided")  # of GO; over frames that the expert leaves open
 SUMMED = ("frames", "seconds", "timed_s", "unknown_frames", *(f"{kind}_frames" for kind in KINDS),
           *(f"{kind}_s" for kind in KINDS), "stop_frames", "no_view_frames", "go_frames",
           "changes", "expert_changes", "boundaries", "model_boundaries", "boundaries_matched")  # fmt: skip
@@ -19,13 +19,17 @@ LONGEST = ("dangerous_longest_s", "futile_longest_s")
 
 
 def kinds(expert: NDArray[np.int64], said: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    """Return, by what a GO costs, the frames: over a stop dangerous, without a target futile, right, and missed."""
+    """Return, by what a GO costs, the frames: over a stop dangerous, without a target futile, right, and missed.
+
+    Undecided is a GO where unknown labels leave the expert's decision open: it may be any of these.
+    """
     known, go = expert != UNKNOWN, said == GO
     return {
         "dangerous": go & (expert == STOP),
         "futile": go & (expert == NO_VIEW),
         "right": go & (expert == GO),
         "missed": known & ~go & (expert == GO),
+        "undecided": ~known & go,
     }
 
 

@@ -128,6 +128,7 @@ def _gos(clips: pd.DataFrame) -> Content:
         "missed_s": total(clips["missed_s"]),
         "expert_frames": int(clips["go_frames"].sum()),
         "unknown_frames": int(clips["unknown_frames"].sum()),
+        "undecided_frames": int(clips["undecided_frames"].sum()),
         "why": untimed(clips),
     }
 

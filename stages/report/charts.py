@@ -16,6 +16,7 @@ MODELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B2A100")
 LABELS = ("#56B4E9", "#CC79A7", "#0072B2", "#E69F00", "#B2A100", "#7A7A7A")  # none of a decision's colours
 BASELINES = ("#7A7A7A", "#A8A8A8")
 DECISIONS = {"GO": "#009E73", "stop": "#D55E00", "no view": "#9A9A9A"}
+UNKNOWN = {"unknown": "#F0E442"}  # what the expert leaves open
 DIGITS = 4  # of the numbers that are drawn: a ten-thousandth of an axis is below a pixel
 SOFT = "rgba(128,128,128,0.25)"
 DASHED = [4, 3]

@@ -124,11 +124,16 @@ def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
             _median(go.get("seconds")),
             _never(found),
             _of(found["flicker_per_s"], "mean"),
+            _undecided(found["go"]),
             *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
             _of(found["boundaries"], "median_frames", 1),
             _median(found["agreement"]["raw"], share=True),
         ],
     }
+
+
+def _undecided(go: Mapping[str, Any]) -> str:
+    return f"{go['undecided_frames']} of {go['unknown_frames']}"
 
 
 def _harm_cells(found: Mapping[str, Any]) -> list[str]:
