@@ -20,7 +20,7 @@ from stages.report.checklists import NAMES, Item, filled, read_checklist
 from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
 from stages.report.page import embedded_json
-from stages.report.sections import confusion, gallery, leakage, timelines, verdict
+from stages.report.sections import calibration, confusion, gallery, leakage, timelines, verdict
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
 from tests.workspace import ROOT
@@ -251,6 +251,27 @@ def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:
     of = confusion.section(data_of(tmp_path))["protocols"][0]["models"][0]
     assert of["decisions"][0] == ("GO", [(0, 0.0), (4, 1.0), (0, 0.0)])
     assert of["labels"]["cord"] == [("no", [(5, 0.5), (5, 0.5)]), ("yes", [(5, 0.5), (5, 0.5)])]
+
+
+def test_the_operating_point_s_decisions_are_the_timelines_counted(tmp_path: Path) -> None:
+    found = {of["name"]: of["decisions"] for of in confusion.section(data_of(tmp_path))["operating"]}
+    assert found["chosen"] == [("GO", [(30, 1.0), (0, 0.0), (0, 0.0)]), ("stop", [(20, 0.667), (10, 0.333), (0, 0.0)]),
+                               ("no view", [(0, 0.0), (0, 0.0), (0, 0.0)])]  # fmt: skip
+
+
+def test_which_of_the_two_thresholds_is_said(page: str) -> None:
+    for name in ("study", "confusion", "gallery"):
+        part = page.split(f'<section id="{name}"')[1].split("</section>")[0]
+        assert "threshold of <code>evaluate</code> (fixed at 0.5), not at the" in part
+
+
+def test_every_model_of_the_reliability_plot_has_a_colour(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    chart = calibration.section(data)["reliability"][0]
+    scale = chart.spec["layer"][1]["encoding"]["color"]["scale"]
+    assert set(data.tables["bedside_calibration"]["model"]) <= set(scale["domain"])
+    assert "chosen" in scale["domain"]
+    assert len(scale["domain"]) == len(scale["range"])
 
 
 def test_the_gallery_shows_every_model_before_any_twice() -> None:

@@ -92,6 +92,12 @@ def palette(models: Sequence[str], baselines: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(colours), range=list(colours.values()))
 
 
+def with_another(scale: alt.Scale, name: str) -> alt.Scale:
+    """Return a palette that also draws `name`, in the colour of the text: `chosen` is made of the models' answers."""
+    found = scale.to_dict()
+    return alt.Scale(domain=[*found["domain"], name], range=[*found["range"], "currentColor"])
+
+
 def grouped_bars(table: pd.DataFrame, models: Sequence[str], says: str, title: str) -> Chart:
     """Return the study's own kind of figure, lying down so that a phone shows it: columns model, series, value."""
     series = list(dict.fromkeys(table["series"]))
