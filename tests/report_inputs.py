@@ -107,7 +107,13 @@ class Made:
         }  # fmt: skip
 
     def bedside_model(self) -> dict[str, Any]:
-        mean = {"mean": self.number(0.2), "min": self.number(0.1), "max": self.number(0.3), "infants": 2}
+        mean = {
+            "mean": self.number(0.4),
+            "median": self.number(0.2),
+            "min": self.number(0.1),
+            "max": self.number(0.3),
+            "infants": 2,
+        }
         saved = {"infants": 0, "frames": 1, "seconds": 0.0}
         return {
             "why": None,
@@ -131,6 +137,7 @@ class Made:
                 label: dict.fromkeys(
                     ("brier_before", "brier_after", "slope", "intercept"), mean if self.estimable else None
                 )
+                | {"why": {"all no": 3}}
                 for label in self.labels
             },
         }  # fmt: skip

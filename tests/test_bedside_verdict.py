@@ -193,4 +193,4 @@ def test_summaries_of_nothing_are_nothing() -> None:
     assert spread([np.nan]) is None
     assert mean_and_range([]) is None
     assert spread([1.0, 3.0, 2.0, np.nan]) == {"min": 1.0, "median": 2.0, "max": 3.0}
-    assert mean_and_range([1.0, 2.0, np.nan]) == {"mean": 1.5, "min": 1.0, "max": 2.0, "infants": 2}
+    assert mean_and_range([1.0, 2.0, np.nan]) == {"mean": 1.5, "min": 1.0, "median": 1.5, "max": 2.0, "infants": 2}

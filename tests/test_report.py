@@ -184,8 +184,8 @@ def test_other_labels_have_their_place(tmp_path: Path) -> None:
 def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
     assert "2 infants never seen in training" in said
-    assert "GO over a spinal cord in 1 of 2 (2 at risk, 3 frames)" in said
-    assert "nothing to puncture for in none of 2" in said
+    assert "GO where the expert says stop (cord) in 1 of 2 (2 at risk, 3 frames)" in said
+    assert "no target (fluid and no bad quality) in none of 2" in said
     assert "it reached a correct GO of that length in 1" in said
 
 
@@ -205,6 +205,29 @@ def test_what_the_expert_leaves_open_is_said_and_drawn(tmp_path: Path, page: str
     found = timelines.section(read(params, tmp_path))
     assert "unknown" in found["decisions"]
     assert "unknown" in found["strips"][0].spec["layer"][0]["encoding"]["color"]["scale"]["domain"]
+
+
+def test_another_organ_s_decision_is_said_in_its_own_labels(tmp_path: Path) -> None:
+    made, path = Made(tmp_path, labels=("vessel", "nerve")), tmp_path / "metrics/bedside.json"
+    params = made.write()
+    params["evaluate"]["decision"] = {"go": {"nerve": 1, "vessel": 0}, "stop": {"vessel": 1}}
+    found = json.loads(path.read_text())
+    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants_at_risk": 1}
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    said = verdict.section(data)["sentences"]
+    assert "says stop (vessel)" in said[1]
+    assert "no target (nerve)" in said[2]
+    part = report.page(data).split('<section id="verdict"')[1].split("</section>")[0]
+    assert not re.search("cord|spin|fluid|punctur(e for|ing)", part.split('class="doubt"')[0])  # doubts are made up
+    assert "1 was at risk" in part
+
+
+def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -> None:
+    part = page.split("Calibration by infant")[1].split("</table>")[0]
+    assert "0.200" in part
+    assert "0.400" not in part
+    assert "3 infants: all no" in part
 
 
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ come from the other patients' out-of-fold test rows; under a protocol of one fol
 the networks behind the other patients' rows have seen patient i in training.
 
 bedside.json; what cannot be estimated is null, and `why` beside it says so. `spread` is {min, median, max} or null,
-`range` is {mean, min, max, infants (that have one)} or null; seconds are null where no clip states its times:
+`range` is {mean, min, median, max, infants (that have one)} or null; seconds are null where no clip states its times:
 
     cohort, headline_protocol, labels, models (in order), limits: [sentence], settings: the section `bedside`
     decision: {go, stop, vetoes: [labels that veto a GO without being a stop]}
@@ -34,7 +34,7 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
         go: {right_frames, right_s, missed_frames, missed_s, expert_frames,
              unknown_frames: the expert's decision is open, undecided_frames: of them with a GO of the model, why},
         sustained_go: {clips_with_one, reached, never: [clip_id], seconds, expert_seconds, delay_s: spread, why},
-        flicker_per_s: {mean, min, max, infants, expert_mean, why},
+        flicker_per_s: {mean, min, median, max, infants, expert_mean, why},
         boundaries: {expert, model: how many changes on frames that the expert decides, matched: one to one with a
                      like change at most boundary_frames away, median_frames: how far those are apart, why},
         agreement: {raw, kappa: spread over clips, kappa_undefined_clips, why},

@@ -36,12 +36,11 @@ def spread(values: pd.Series | list[float]) -> Content | None:
 
 
 def mean_and_range(values: pd.Series | list[float]) -> Content | None:
-    """Return mean, min and max over the infants that have a value, and how many they are; None where none has."""
+    """Return mean, min, median and max over the infants that have a value, and their number; None where none has."""
     found = np.asarray(pd.Series(values, dtype=float).dropna())
     if not len(found):
         return None
-    parts = {name: round(float(of(found)), 4) for name, of in (("mean", np.mean), ("min", np.min), ("max", np.max))}
-    return parts | {"infants": len(found)}
+    return {"mean": round(float(found.mean()), 4), **(spread(values) or {}), "infants": len(found)}
 
 
 def total(values: pd.Series) -> float | None:
@@ -151,7 +150,7 @@ def _sustained(clips: pd.DataFrame) -> Content:
 
 def _flicker(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
     own, expert = mean_and_range(patients["flicker_per_s"]), mean_and_range(patients["expert_flicker_per_s"])
-    blank: Mapping[str, Any] = {"mean": None, "min": None, "max": None, "infants": 0}
+    blank: Mapping[str, Any] = {"mean": None, "min": None, "median": None, "max": None, "infants": 0}
     return {**(own or blank), "expert_mean": expert["mean"] if expert else None, "why": why_not(clips)}
 
 

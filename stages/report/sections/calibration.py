@@ -25,6 +25,7 @@ def section(data: Data) -> dict[str, Any]:
         "operating_point": found["operating_point"],
         "calibration": {name: of["calibration"] for name, of in models.items() if of.get("calibration")},
         "abstention": {name: of["abstention"] for name, of in models.items() if of.get("abstention")},
+        "vetoes": [words(label) for label in bedside["decision"]["vetoes"]],
         "labels": data.labels,
     }
 
