@@ -107,19 +107,26 @@ class Made:
         }  # fmt: skip
 
     def bedside_model(self) -> dict[str, Any]:
-        mean = {"mean": self.number(0.2), "min": self.number(0.1), "max": self.number(0.3), "infants": 2}
+        mean = {
+            "mean": self.number(0.4),
+            "median": self.number(0.2),
+            "min": self.number(0.1),
+            "max": self.number(0.3),
+            "infants": 2,
+        }
         saved = {"infants": 0, "frames": 1, "seconds": 0.0}
         return {
             "why": None,
             "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0},
             "dangerous": self.harm(1),
             "futile": self.harm(0),
+            "go": {"expert_frames": 30, "unknown_frames": 7, "undecided_frames": 5, "why": self.why},
             "sustained_go": {
                 "clips_with_one": 2, "reached": 1, "never": [self.clips[-1]], "seconds": self.spread(1.0),
                 "expert_seconds": self.spread(0.6), "delay_s": self.spread(0.4), "why": self.why,
             },
             "flicker_per_s": {**mean, "expert_mean": self.number(0.1), "why": self.why},
-            "boundaries": {"expert": 4, "unmatched": 1, "median_frames": self.number(2.0), "why": self.why},
+            "boundaries": {"expert": 4, "model": 7, "matched": 3, "median_frames": self.number(2.0), "why": self.why},
             "agreement": {"raw": self.spread(), "kappa": self.spread(), "kappa_undefined_clips": 0},
             "abstention": {
                 "labels": ["bad_quality"], "vetoed_frames": self.number(3), "dangerous_saved": saved,
@@ -130,6 +137,7 @@ class Made:
                 label: dict.fromkeys(
                     ("brier_before", "brier_after", "slope", "intercept"), mean if self.estimable else None
                 )
+                | {"why": {"all no": 3}}
                 for label in self.labels
             },
         }  # fmt: skip
@@ -154,7 +162,11 @@ class Made:
             "labels": list(self.labels),
             "models": list(self.all),
             "decision": {"go": {}, "stop": {}, "vetoes": []},
-            "settings": {"sustained_s": 0.5, "operating_point": {"caps": {"cord": {"false_positive_rate": 0.2}}}},
+            "settings": {
+                "sustained_s": 0.5,
+                "boundary_frames": 15.0,
+                "operating_point": {"caps": {"cord": {"false_positive_rate": 0.2}}},
+            },
             "limits": ["A transverse frame carries no vertebral number.", "Needle depth is not assessed."],
             "protocols": dict.fromkeys((self.headline, *self.protocols[:-1]), protocol),
         }

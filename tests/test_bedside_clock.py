@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.bedside.clock import boundaries, distances, durations, first_sustained, longest_run, read_clock, runs, timed
+from stages.bedside.clock import boundaries, durations, first_sustained, longest_run, matched, read_clock, runs, timed
 from stages.common.errors import PipelineError
 from stages.common.tables import write_table
 
@@ -92,9 +92,33 @@ def test_in_a_thinned_clip_the_time_that_was_not_looked_at_does_not_sustain_but_
     assert first_sustained(np.ones(3, bool), times, seconds, 0.5) == pytest.approx(2.48 + 0.1)
 
 
-def test_boundaries_lie_between_frames_and_are_matched_to_the_nearest() -> None:
+def test_boundaries_lie_between_frames() -> None:
     decisions, indices = np.array([0, 0, 1, 1, 2]), np.array([0, 3, 6, 9, 12])  # every third frame was kept
-    assert boundaries(decisions, indices).tolist() == [4.5, 10.5]
-    assert distances(np.array([4.5, 10.5]), np.array([1.5, 7.5])).tolist() == [3.0, 3.0]
-    assert distances(np.array([4.5]), np.array([])).tolist() == [np.inf]
-    assert distances(np.array([]), np.array([1.0])).tolist() == []
+    places, turns = boundaries(decisions, indices)
+    assert places.tolist() == [4.5, 10.5]
+    assert turns.tolist() == [[0, 1], [1, 2]]
+    assert boundaries(np.zeros(3, int), np.arange(3))[1].shape == (0, 2)
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 1)), max_size=6, unique_by=lambda change: change[0])
+
+
+@given(CHANGES, CHANGES, st.integers(0, 10))
+def test_matches_agree_with_taking_the_nearest_pair_again_and_again(own: list, other: list, window: int) -> None:
+    """Each of two kinds of change is matched apart; a pair is as near as any that is left when it is taken."""
+    own, other = sorted(own), sorted(other)
+
+    def parts(changes: list) -> tuple[np.ndarray, np.ndarray]:
+        kinds = np.array([[kind, 1 - kind] for _, kind in changes], int).reshape(-1, 2)
+        return np.array([place for place, _ in changes], float), kinds
+
+    left, right, expected = list(own), list(other), []
+    while True:
+        pairs = [(abs(a[0] - b[0]), a, b) for a in left for b in right if a[1] == b[1] and abs(a[0] - b[0]) <= window]
+        if not pairs:
+            break
+        far, a, b = min(pairs)
+        left.remove(a)
+        right.remove(b)
+        expected.append(far)
+    assert matched(*parts(own), *parts(other), window) == expected

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ bedside:
     fallback: 0.5
   sustained_s: 0.1
   longest_frame_s: 0.2
+  boundary_frames: 15
   reliability_bins: 10
 """
 BASELINES = ["label_copy", "majority"]
@@ -110,6 +112,20 @@ def test_every_protocol_and_model_has_its_files(whole: Path) -> None:
     assert outputs(whole) == first  # same inputs, same bytes
 
 
+def unexplained(found: Any, explained: bool = False, path: str = "") -> list[str]:
+    """Return where a figure is null and no `why` stands beside it or above."""
+    if isinstance(found, dict):
+        explained = explained or bool(found.get("why"))
+        parts = {key: value for key, value in found.items() if not str(key).endswith("why")}
+        return [place for key, value in parts.items() for place in unexplained(value, explained, f"{path}/{key}")]
+    return [path] if found is None and not explained else []
+
+
+def test_every_null_has_a_reason(done: Path) -> None:
+    assert unexplained({"a": None, "why": None}) == ["/a"]
+    assert unexplained(content(done)) == []
+
+
 def test_the_verdict_is_what_the_decisions_table_shows(done: Path) -> None:
     for model in MODELS:
         table = pd.read_csv(done / f"data/bedside/leave_one_patient_out/{model}.csv")
@@ -178,6 +194,7 @@ def test_the_frame_protocol_says_that_nothing_lasts_and_that_it_leaks(small: Pat
     assert "scattered" in part["models"]["alexnet"]["sustained_go"]["why"]
     assert part["choosing_rows"] == "The validation rows choose for all test rows."
     assert any("stand on both sides" in line for line in found["limits"])
+    assert unexplained(content(small)) == []
 
 
 def test_the_limits_of_the_study_are_said(done: Path) -> None:
@@ -198,6 +215,7 @@ def test_without_a_winner_chosen_is_silent_and_the_reasons_stand(small: Path) ->
     assert "sensitivity of fluid must be at least 1" in part["winner"]["why"]["all"]
     assert len(pd.read_csv("data/bedside/frame/chosen.csv")) == 0
     assert set(plot(small, "clips")["model"]) == set(MODELS) - {"chosen"}
+    assert unexplained(content(small)) == []
 
 
 def constant(labels: pd.DataFrame) -> pd.DataFrame:
@@ -218,6 +236,7 @@ def test_labels_without_cases_leave_reasons_and_no_crash(whole: Path, change: Ca
     assert part["models"]["alexnet"]["calibration"]["cord"]["slope"] is None
     assert part["models"]["alexnet"]["dangerous"]["infants_at_risk"] == 0
     assert part["models"]["alexnet"]["dangerous"]["interval_95_at_risk"] is None
+    assert unexplained(content(whole)) == []
 
 
 def test_a_collapsed_model_is_judged_and_never_wins(small: Path) -> None:
@@ -261,6 +280,7 @@ def test_clips_without_times_are_counted_in_frames(small: Path) -> None:
     assert part["tested"]["seconds"] is None
     assert part["models"]["label_copy"]["futile"]["of_infants"] == 9
     assert part["models"]["label_copy"]["futile"]["seconds"] is None
+    assert unexplained(content(small)) == []
 
 
 def test_another_organ_s_labels_run(whole: Path) -> None:
@@ -303,6 +323,7 @@ def test_names_must_be_names(small: Path) -> None:
         ("fallback: 0.5", "fallback: 50", "bedside.operating_point.fallback"),
         ("sustained_s: 0.1", "sustained_s: 0", "bedside.sustained_s"),
         ("reliability_bins: 10", "reliability_bins: 1", "bedside.reliability_bins"),
+        ("boundary_frames: 15", "boundary_frames: -1", "bedside.boundary_frames"),
         ("longest_frame_s: 0.2", "longest_frame: 0.2", "bedside.longest_frame: unknown key"),
     ],
 )

@@ -8,17 +8,28 @@ from sklearn.metrics import cohen_kappa_score
 from stages.bedside.abstention import abstention, vetoes, without
 from stages.bedside.clips import clip_table, patient_table, written
 from stages.bedside.decided import NAMES, decisions_table
-from stages.bedside.verdict import NO_TIMES, SCATTERED, exact_interval, mean_and_range, spread, verdict
+from stages.bedside.verdict import (
+    NEVER,
+    NO_RISK,
+    NO_SUCH,
+    NO_TIMES,
+    SCATTERED,
+    exact_interval,
+    mean_and_range,
+    spread,
+    verdict,
+)
 from stages.common.evaluation.decision import Decision
 from tests.bedside_clips import DECISION, judged
 
 A, B, C = ("P001", "C001"), ("P001", "C002"), ("P002", "C003")
+WINDOW = 15
 TRUTH = {A: "SSSNNGGGGG", B: "GGGGGGGGGG", C: "BBBBGGNN??"}
 SAID = {A: "SGGNGGGGGG", B: "NNNNNNNNNN", C: "GBBGGNNNGG"}
 
 
 def verdict_of(truth: dict, said: dict, step_s: float | None = 0.1, sustained_s: float = 0.5) -> dict:
-    clips = clip_table(judged(truth, said, step_s), sustained_s)
+    clips = clip_table(judged(truth, said, step_s), sustained_s, WINDOW)
     return verdict(clips, patient_table(clips))
 
 
@@ -33,7 +44,7 @@ def test_infants_come_first_then_clips_seconds_and_the_longest_run() -> None:
     assert (futile["seconds"], futile["longest_run_s"]) == (pytest.approx(0.3), pytest.approx(0.1))
     assert found["go"] == {
         "right_frames": 6, "right_s": pytest.approx(0.6), "missed_frames": 11, "missed_s": pytest.approx(1.1),
-        "expert_frames": 17, "unknown_frames": 2,
+        "expert_frames": 17, "unknown_frames": 2, "undecided_frames": 2, "why": None,
     }  # fmt: skip
 
 
@@ -52,6 +63,15 @@ def test_a_wrong_frame_begins_the_sustained_go_anew() -> None:
     assert found["delay_s"]["min"] == pytest.approx(0.4)
 
 
+def test_no_figure_is_absent_without_a_reason() -> None:
+    never = verdict_of({A: "G" * 10}, {A: "N" * 10})
+    assert (never["sustained_go"]["clips_with_one"], never["sustained_go"]["reached"]) == (1, 0)
+    assert (never["sustained_go"]["seconds"], never["sustained_go"]["why"]) == (None, NEVER)
+    assert never["dangerous"]["why"] == f"{NO_SUCH}; {NO_RISK}"
+    assert "one and the same decision" in verdict_of({A: "GG"}, {A: "GG"})["agreement"]["why"]
+    assert verdict_of(TRUTH, SAID)["agreement"]["why"] is None
+
+
 def test_flicker_is_a_mean_over_infants_of_changes_a_second() -> None:
     found = verdict_of(TRUTH, SAID)["flicker_per_s"]
     # P001: SG, GN, NG in 2 s; P002: GB, BG, GN, NG in 1 s. The expert: 2 in 2 s, 2 in 1 s (unknown passed over)
@@ -61,28 +81,46 @@ def test_flicker_is_a_mean_over_infants_of_changes_a_second() -> None:
 
 def test_boundary_error_in_frames_and_the_boundaries_without_any_near() -> None:
     found = verdict_of({A: "SSSSSGGGGG", B: "NNNNNGGGGG"}, {A: "SSSGGGGGGG", B: "N" * 10})["boundaries"]
-    assert found == {"expert": 2, "model": 1, "unmatched": 1, "median_frames": 2.0, "why": None}
+    assert found == {"expert": 2, "model": 1, "matched": 1, "median_frames": 2.0, "why": None}
     alone = verdict_of({A: "SSGG"}, {A: "SSSS"})["boundaries"]
-    assert (alone["median_frames"], alone["unmatched"]) == (None, 1)
-    assert "one of the model's" in alone["why"]
+    assert (alone["median_frames"], alone["matched"]) == (None, 0)
+    assert "like one of the model's" in alone["why"]
+
+
+def test_a_change_to_something_else_or_far_away_is_no_counterpart() -> None:
+    other = verdict_of({A: "GGGGGSSSSS"}, {A: "NNNNNGGGGG"})["boundaries"]
+    assert (other["expert"], other["model"], other["matched"]) == (1, 1, 0)
+    far = verdict_of({A: "G" + "S" * 39}, {A: "G" * 17 + "S" * 23})["boundaries"]
+    assert (far["expert"], far["model"], far["matched"]) == (1, 1, 0)  # 16 frames apart
+    flickers = verdict_of({A: "SSSSSSGGGG"}, {A: "SGSGSGGGGG"})["boundaries"]
+    assert (flickers["expert"], flickers["model"], flickers["matched"]) == (1, 5, 1)
+    assert flickers["median_frames"] == 1.0
+
+
+def test_changes_where_the_expert_left_it_open_are_nobody_s_boundaries() -> None:
+    found = verdict_of({A: "SS????GG"}, {A: "SGSGSGGG"})["boundaries"]
+    assert (found["expert"], found["model"], found["matched"]) == (1, 1, 1)
+    assert found["median_frames"] == 3.0  # from .5 to 3.5
 
 
 def test_agreement_a_clip_is_scikit_learn_s_kappa_and_undefined_where_nothing_varies() -> None:
-    clips = clip_table(judged(TRUTH, SAID), 0.5).set_index("clip_id")
+    clips = clip_table(judged(TRUTH, SAID), 0.5, WINDOW).set_index("clip_id")
     no = {"G": 0, "S": 1, "N": 2, "B": 2}
     expert, said = [no[letter] for letter in TRUTH[A]], [no[letter] for letter in SAID[A]]
     assert clips.loc["C001", "kappa"] == pytest.approx(cohen_kappa_score(expert, said))
     assert clips.loc["C001", "agreement"] == pytest.approx(0.7)
     assert clips.loc["C003", "agreement"] == pytest.approx(5 / 8)  # unknown frames are left out
     assert clips.loc["C002", "kappa"] == 0  # never agrees: not undefined
-    same = clip_table(judged({A: "GG"}, {A: "GG"}), 0.5)
+    same = clip_table(judged({A: "GG"}, {A: "GG"}), 0.5, WINDOW)
     assert same["kappa"].isna().all()
     assert same["kappa_why"].tolist() == ["both give one and the same decision throughout"]
-    assert clip_table(judged({A: "??"}, {A: "GG"}), 0.5)["kappa_why"].tolist() == ["the expert decides no frame"]
+    assert clip_table(judged({A: "??"}, {A: "GG"}), 0.5, WINDOW)["kappa_why"].tolist() == [
+        "the expert decides no frame"
+    ]
 
 
 def test_the_clip_table_s_sums_are_the_infants() -> None:
-    clips = clip_table(judged(TRUTH, SAID), 0.5)
+    clips = clip_table(judged(TRUTH, SAID), 0.5, WINDOW)
     patients = patient_table(clips).set_index("patient")
     assert patients.loc["P001", "dangerous_s"] == pytest.approx(0.2)
     assert patients["frames"].tolist() == [20, 10]
@@ -112,7 +150,7 @@ def test_without_times_frames_are_counted_and_seconds_are_not_estimable() -> Non
 def test_scattered_frames_have_seconds_but_nothing_that_lasts() -> None:
     of = judged(TRUTH, SAID)
     of.frames["clip_frames"] = 99
-    clips = clip_table(of, 0.5)
+    clips = clip_table(of, 0.5, WINDOW)
     found = verdict(clips, patient_table(clips))
     assert found["dangerous"]["seconds"] == pytest.approx(0.2)
     assert found["dangerous"]["longest_run_s"] is None
@@ -155,4 +193,4 @@ def test_summaries_of_nothing_are_nothing() -> None:
     assert spread([np.nan]) is None
     assert mean_and_range([]) is None
     assert spread([1.0, 3.0, 2.0, np.nan]) == {"min": 1.0, "median": 2.0, "max": 3.0}
-    assert mean_and_range([1.0, 2.0, np.nan]) == {"mean": 1.5, "min": 1.0, "max": 2.0, "infants": 2}
+    assert mean_and_range([1.0, 2.0, np.nan]) == {"mean": 1.5, "min": 1.0, "median": 1.5, "max": 2.0, "infants": 2}

@@ -20,7 +20,7 @@ from stages.report.checklists import NAMES, Item, filled, read_checklist
 from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
 from stages.report.page import embedded_json
-from stages.report.sections import comparison, confusion, gallery, leakage, rates, timelines, verdict
+from stages.report.sections import calibration, comparison, confusion, gallery, leakage, rates, timelines, verdict
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
 from tests.workspace import ROOT
@@ -184,9 +184,50 @@ def test_other_labels_have_their_place(tmp_path: Path) -> None:
 def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
     assert "2 infants never seen in training" in said
-    assert "GO over a spinal cord in 1 of 2 (2 at risk, 3 frames)" in said
-    assert "nothing to puncture for in none of 2" in said
+    assert "GO where the expert says stop (cord) in 1 of 2 (2 at risk, 3 frames)" in said
+    assert "no target (fluid and no bad quality) in none of 2" in said
     assert "it reached a correct GO of that length in 1" in said
+
+
+def test_changes_of_both_sides_and_their_matches_are_on_the_page(page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "The expert's decision changes 4 times, the model's 7 times; 3 changes match" in said
+    assert "1 of the expert's and 4 of the model's match none" in said
+
+
+def test_what_the_expert_leaves_open_is_said_and_drawn(tmp_path: Path, page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "7 frames cannot be decided" in said
+    assert "the model said GO in 5 of them" in said
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/plots/bedside_timelines.csv"
+    rows = pd.read_csv(path)
+    rows.assign(truth="unknown").to_csv(path, index=False)
+    found = timelines.section(read(params, tmp_path))
+    assert "unknown" in found["decisions"]
+    assert "unknown" in found["strips"][0].spec["layer"][0]["encoding"]["color"]["scale"]["domain"]
+
+
+def test_another_organ_s_decision_is_said_in_its_own_labels(tmp_path: Path) -> None:
+    made, path = Made(tmp_path, labels=("vessel", "nerve")), tmp_path / "metrics/bedside.json"
+    params = made.write()
+    params["evaluate"]["decision"] = {"go": {"nerve": 1, "vessel": 0}, "stop": {"vessel": 1}}
+    found = json.loads(path.read_text())
+    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants_at_risk": 1}
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    said = verdict.section(data)["sentences"]
+    assert "says stop (vessel)" in said[1]
+    assert "no target (nerve)" in said[2]
+    part = report.page(data).split('<section id="verdict"')[1].split("</section>")[0]
+    assert not re.search("cord|spin|fluid|punctur(e for|ing)", part.split('class="doubt"')[0])  # doubts are made up
+    assert "1 was at risk" in part
+
+
+def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -> None:
+    part = page.split("Calibration by infant")[1].split("</table>")[0]
+    assert "0.200" in part
+    assert "0.400" not in part
+    assert "3 infants: all no" in part
 
 
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
@@ -265,6 +306,27 @@ def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:
     of = confusion.section(data_of(tmp_path))["protocols"][0]["models"][0]
     assert of["decisions"][0] == ("GO", [(0, 0.0), (4, 1.0), (0, 0.0)])
     assert of["labels"]["cord"] == [("no", [(5, 0.5), (5, 0.5)]), ("yes", [(5, 0.5), (5, 0.5)])]
+
+
+def test_the_operating_point_s_decisions_are_the_timelines_counted(tmp_path: Path) -> None:
+    found = {of["name"]: of["decisions"] for of in confusion.section(data_of(tmp_path))["operating"]}
+    assert found["chosen"] == [("GO", [(30, 1.0), (0, 0.0), (0, 0.0)]), ("stop", [(20, 0.667), (10, 0.333), (0, 0.0)]),
+                               ("no view", [(0, 0.0), (0, 0.0), (0, 0.0)])]  # fmt: skip
+
+
+def test_which_of_the_two_thresholds_is_said(page: str) -> None:
+    for name in ("study", "confusion", "gallery"):
+        part = page.split(f'<section id="{name}"')[1].split("</section>")[0]
+        assert "threshold of <code>evaluate</code> (fixed at 0.5), not at the" in part
+
+
+def test_every_model_of_the_reliability_plot_has_a_colour(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    chart = calibration.section(data)["reliability"][0]
+    scale = chart.spec["layer"][1]["encoding"]["color"]["scale"]
+    assert set(data.tables["bedside_calibration"]["model"]) <= set(scale["domain"])
+    assert "chosen" in scale["domain"]
+    assert len(scale["domain"]) == len(scale["range"])
 
 
 def test_the_gallery_shows_every_model_before_any_twice() -> None:

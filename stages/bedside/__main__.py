@@ -16,13 +16,13 @@ come from the other patients' out-of-fold test rows; under a protocol of one fol
 the networks behind the other patients' rows have seen patient i in training.
 
 bedside.json; what cannot be estimated is null, and `why` beside it says so. `spread` is {min, median, max} or null,
-`range` is {mean, min, max, infants (that have one)} or null; seconds are null where no clip states its times:
+`range` is {mean, min, median, max, infants (that have one)} or null; seconds are null where no clip states its times:
 
     cohort, headline_protocol, labels, models (in order), limits: [sentence], settings: the section `bedside`
     decision: {go, stop, vetoes: [labels that veto a GO without being a stop]}
     protocols: {protocol: {
       choosing_rows: sentence, continuous: are the tested frames whole clips?, continuous_why,
-      tested: {infants, clips, frames, seconds, clips_without_times},
+      tested: {infants, clips, frames, seconds, clips_without_times, why},
       operating_point: {model: {units: n, temperature: spread, temperatures_without_estimate: n, why: [sentence],
         labels: {label: {rules, threshold: spread, why: [sentence], and of the rows that chose
                          sensitivity, false_positive_rate: spread of the means over patients}}}},
@@ -31,23 +31,25 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
         tested: as above; `chosen` leaves out infants without a winner,
         dangerous, futile: {infants, of_infants, interval_95: [low, high], infants_at_risk, interval_95_at_risk,
                             clips, of_clips, frames, seconds, longest_run_s, longest_run_clip, why},
-        go: {right_frames, right_s, missed_frames, missed_s, expert_frames, unknown_frames},
+        go: {right_frames, right_s, missed_frames, missed_s, expert_frames,
+             unknown_frames: the expert's decision is open, undecided_frames: of them with a GO of the model, why},
         sustained_go: {clips_with_one, reached, never: [clip_id], seconds, expert_seconds, delay_s: spread, why},
-        flicker_per_s: {mean, min, max, infants, expert_mean, why},
-        boundaries: {expert, model: how many changes, unmatched, median_frames (to the model's nearest), why},
-        agreement: {raw, kappa: spread over clips, kappa_undefined_clips},
+        flicker_per_s: {mean, min, median, max, infants, expert_mean, why},
+        boundaries: {expert, model: how many changes on frames that the expert decides, matched: one to one with a
+                     like change at most boundary_frames away, median_frames: how far those are apart, why},
+        agreement: {raw, kappa: spread over clips, kappa_undefined_clips, why},
         abstention: {labels, vetoed_frames, dangerous_saved, futile_saved, right_lost: {infants, frames, seconds},
                      dangerous_infants_with, dangerous_infants_without, why},
         at_evaluate_threshold: {dangerous, futile, right, missed: {infants, frames}}, without an operating point; of
                      the networks alone,
-        calibration: null for a baseline, or {label: {brier_before, brier_after, slope, intercept: range,
+        calibration, of all but the baselines: {label: {brier_before, brier_after, slope, intercept: range,
                      why: {sentence: how many infants have no slope and intercept for it}}}
       }}}}
 
 metrics/plots/bedside_<name>.csv, blank where not estimable:
 
-    patients    protocol, model, patient, frames, seconds, <kind>_frames and <kind>_s of dangerous, futile, right and
-                missed GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
+    patients    protocol, model, patient, frames, seconds, <kind>_frames and <kind>_s of dangerous, futile, right,
+                missed and undecided GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
     clips       the same a clip, with sustained_go_s, expert_sustained_go_s, never_reached, agreement, kappa, kappa_why
     thresholds  protocol, model, unit (patient or `all`), temperature, label, threshold, sensitivity,
                 false_positive_rate, rule, why

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from stages.bedside.clips import kinds
 from stages.bedside.decided import Decided
+from stages.bedside.verdict import NO_TIMES
 from stages.common.evaluation.decision import GO, Decision, decide
 
 Content = dict[str, Any]
@@ -40,7 +41,7 @@ def abstention(of: Decided, decision: Decision) -> Content:
         **{name: _extent(of, vetoed & costs[kind]) for name, kind in SAVED.items()},
         "dangerous_infants_with": _infants(of, kinds(of.expert, of.decision)["dangerous"]),
         "dangerous_infants_without": _infants(of, costs["dangerous"]),
-        "why": None,
+        "why": NO_TIMES if np.isnan(of.seconds).all() else None,
     }
 
 

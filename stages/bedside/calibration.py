@@ -61,10 +61,8 @@ def _of_patient(truth: Values, before: Values, after: Values) -> tuple[Any, ...]
     return (*counts, *scores, *line, "")
 
 
-def calibration_part(table: pd.DataFrame, labels: list[str]) -> dict[str, Any] | None:
-    """Return label -> figure -> mean and range over infants, and why some have no line; None for a baseline."""
-    if table.empty:
-        return None
+def calibration_part(table: pd.DataFrame, labels: list[str]) -> dict[str, Any]:
+    """Return label -> figure -> mean and range over infants, and why some have no line."""
     by = {label: table[table["label"] == label] for label in labels}
     return {
         label: {name: mean_and_range(part[name]) for name in FIGURES} | {"why": _whys(part)}

@@ -5,37 +5,47 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
-from stages.bedside.clock import boundaries, distances, first_sustained, longest_run
+from stages.bedside.clock import boundaries, first_sustained, longest_run, matched
 from stages.bedside.decided import Decided
 from stages.common.evaluation.decision import GO, NO_VIEW, STOP, UNKNOWN
 from stages.common.evaluation.scores import Figure
 
 Row = dict[str, object]
-KINDS = ("dangerous", "futile", "right", "missed")  # of GO
+KINDS = ("dangerous", "futile", "right", "missed", "undecided")  # of GO; over frames that the expert leaves open
 SUMMED = ("frames", "seconds", "timed_s", "unknown_frames", *(f"{kind}_frames" for kind in KINDS),
           *(f"{kind}_s" for kind in KINDS), "stop_frames", "no_view_frames", "go_frames",
-          "changes", "expert_changes", "boundaries", "boundaries_unmatched")  # fmt: skip
+          "changes", "expert_changes", "boundaries", "model_boundaries", "boundaries_matched")  # fmt: skip
 LONGEST = ("dangerous_longest_s", "futile_longest_s")
 
 
 def kinds(expert: NDArray[np.int64], said: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    """Return, by what a GO costs, the frames: over a stop dangerous, without a target futile, right, and missed."""
+    """Return, by what a GO costs, the frames: over a stop dangerous, without a target futile, right, and missed.
+
+    Undecided is a GO where unknown labels leave the expert's decision open: it may be any of these.
+    """
     known, go = expert != UNKNOWN, said == GO
     return {
         "dangerous": go & (expert == STOP),
         "futile": go & (expert == NO_VIEW),
         "right": go & (expert == GO),
         "missed": known & ~go & (expert == GO),
+        "undecided": ~known & go,
     }
 
 
-def clip_table(of: Decided, sustained_s: float) -> pd.DataFrame:
-    """Return a row a clip: clip_id, patient, then what `clip_row` says."""
-    rows = [_clip_row(of, clip_id, rows, sustained_s) for clip_id, rows in of.clips().items()]
+def clip_table(of: Decided, sustained_s: float, window: float) -> pd.DataFrame:
+    """Return a row a clip: clip_id, patient, then what `_clip_row` says.
+
+    Args:
+        of: a model's decisions.
+        sustained_s: seconds that a GO must hold.
+        window: frames of the recorded clip that like changes of two decisions may lie apart.
+    """
+    rows = [_clip_row(of, clip_id, rows, sustained_s, window) for clip_id, rows in of.clips().items()]
     return pd.DataFrame(rows)
 
 
-def _clip_row(of: Decided, clip_id: str, rows: slice, sustained_s: float) -> Row:
+def _clip_row(of: Decided, clip_id: str, rows: slice, sustained_s: float, window: float) -> Row:
     frames, expert, said = of.frames.iloc[rows], of.expert[rows], of.decision[rows]
     seconds = of.seconds[rows]
     whole = len(frames) == int(frames["clip_frames"].iloc[0])
@@ -43,7 +53,7 @@ def _clip_row(of: Decided, clip_id: str, rows: slice, sustained_s: float) -> Row
     row |= _counted(expert, said, seconds)
     row |= _agreement(expert, said)
     if whole:  # what lasts or follows is only seen where no frame of the clip is missing
-        row |= _followed(expert, said, frames["frame_index"].to_numpy())
+        row |= _followed(expert, said, frames["frame_index"].to_numpy(), window)
         if not np.isnan(seconds).any():
             row |= _lasting(expert, said, frames["time_s"].to_numpy(float), seconds, sustained_s)
     return row
@@ -59,19 +69,19 @@ def _counted(expert: NDArray[np.int64], said: NDArray[np.int64], seconds: NDArra
     return row | {f"{name}_frames": int((expert == state).sum()) for name, state in states.items()}
 
 
-def _followed(expert: NDArray[np.int64], said: NDArray[np.int64], indices: NDArray[np.int64]) -> Row:
-    """Return changes and how far the expert's are from the model's nearest; unknown frames are passed over."""
+def _followed(expert: NDArray[np.int64], said: NDArray[np.int64], indices: NDArray[np.int64], window: float) -> Row:
+    """Return changes, and how far like changes of both are apart; what the expert leaves open is passed over."""
     known = expert != UNKNOWN
-    real, told = boundaries(expert[known], indices[known]), boundaries(said, indices)
-    far = distances(real, told)
-    matched = far[np.isfinite(far)]
+    real, told = boundaries(expert[known], indices[known]), boundaries(said[known], indices[known])
+    far = matched(*real, *told, window)
     return {
-        "changes": len(told),
-        "expert_changes": len(real),
-        "boundaries": len(real),
-        "boundaries_unmatched": len(real) - len(matched),
-        "boundary_median_frames": float(np.median(matched)) if len(matched) else np.nan,
-        "boundary_frames": matched.tolist(),
+        "changes": len(boundaries(said, indices)[0]),
+        "expert_changes": len(real[0]),
+        "boundaries": len(real[0]),
+        "model_boundaries": len(told[0]),
+        "boundaries_matched": len(far),
+        "boundary_median_frames": float(np.median(far)) if far else np.nan,
+        "boundary_frames": far,
     }
 
 

@@ -83,14 +83,41 @@ def first_sustained(flags: NDArray[np.bool_], times: Times, seconds: Times, sust
     return float(times[long_enough[0] + last] - times[0] + within)
 
 
-def boundaries(decisions: NDArray[np.int64], indices: NDArray[np.int64]) -> Times:
-    """Return where the decision changes, halfway between the two frames, in frames of the recorded clip."""
+def boundaries(decisions: NDArray[np.int64], indices: NDArray[np.int64]) -> tuple[Times, NDArray[np.int64]]:
+    """Return where the decision changes, halfway between the two frames, and (changes, 2) from what to what.
+
+    Args:
+        decisions: (frames,) of one clip, in time.
+        indices: (frames,) their places in the recorded clip.
+    """
     changes = np.flatnonzero(np.diff(decisions))
-    return (indices[changes] + indices[changes + 1]) / 2
+    places = (indices[changes] + indices[changes + 1]) / 2
+    return places, np.stack([decisions[changes], decisions[changes + 1]], axis=1)
 
 
-def distances(places: Times, others: Times) -> Times:
-    """Return how far each of `places` is from the nearest of `others`, both in order; infinite where there is none."""
-    if not len(others):
-        return np.full(len(places), np.inf)
-    return np.abs(places[:, None] - others[None, :]).min(axis=1)
+def matched(
+    places: Times, turns: NDArray[np.int64], others: Times, their_turns: NDArray[np.int64], window: float
+) -> list[float]:
+    """Return how far apart the changes are that belong together: one to one, the nearest pair of all first.
+
+    Two changes belong together where both go from the same decision to the same and lie at most `window` apart: a GO
+    that ends in a stop has no counterpart in one that ends because nothing is seen. Of equally near pairs the earliest.
+
+    Args:
+        places, turns: where one side changes, and (changes, 2) from what to what.
+        others, their_turns: the same of the other side.
+        window: in the unit of the places.
+    """
+    far = np.abs(places[:, None] - others[None, :])
+    alike = (turns[:, None, :] == their_turns[None, :, :]).all(axis=2)
+    rows, columns = np.nonzero(alike & (far <= window))
+    taken: set[int] = set()
+    given: set[int] = set()
+    found = []
+    for pair in np.argsort(far[rows, columns], kind="stable"):
+        row, column = int(rows[pair]), int(columns[pair])
+        if row not in taken and column not in given:
+            taken.add(row)
+            given.add(column)
+            found.append(float(far[row, column]))
+    return found

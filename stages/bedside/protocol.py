@@ -24,7 +24,7 @@ from stages.common.evaluation.scores import Said, Truth
 
 Content = dict[str, Any]
 CHOSEN = "chosen"
-NOBODY = "no model met the conditions of the doctor's rule for any infant, so no test row has an answer (winner.why)"
+NOBODY = "no model met the conditions of the doctor's rule for any infant, so no test frame has an answer"
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,10 @@ def _model_part(of: Decided, settings: Settings) -> _Part:
     if not len(of.frames):
         nothing = pd.DataFrame()
         return _Part({"why": NOBODY}, nothing, nothing, calibrated, bins)
-    clips = clip_table(of, settings.bedside.sustained_s)
+    clips = clip_table(of, settings.bedside.sustained_s, settings.bedside.boundary_frames)
     patients = patient_table(clips)
     content: Content = {"why": None, **verdict(clips, patients)}
-    content |= {
-        "abstention": abstention(of, settings.decision),
-        "calibration": calibration_part(calibrated, list(settings.labels)),
-    }
+    content["abstention"] = abstention(of, settings.decision)
+    if not calibrated.empty:  # a baseline has no probabilities
+        content["calibration"] = calibration_part(calibrated, list(settings.labels))
     return _Part(content, written(clips), patients, calibrated, bins)

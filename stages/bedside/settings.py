@@ -51,4 +51,5 @@ class Bedside(Strict):
     operating_point: OperatingPoint
     sustained_s: Seconds  # a decision that holds this long is sustained
     longest_frame_s: Seconds  # a frame stands for the time to the next kept frame, at most this
+    boundary_frames: Annotated[float, Field(ge=0)]  # of the recorded clip, that like changes may lie apart
     reliability_bins: Annotated[int, Field(ge=2, le=100)]  # of equal width

@@ -13,6 +13,9 @@ from stages.common.evaluation.scores import rounded
 Content = dict[str, Any]
 CONFIDENCE = 0.95
 NO_TIMES = "no tested clip states its times"
+NO_RISK = "no tested infant has frames over which a GO would be so"
+NO_SUCH = "there is no such GO in any tested clip"
+NEVER = "no clip reaches one"
 SCATTERED = "the tested frames of this protocol are scattered over their clips: nothing follows or lasts"
 
 
@@ -33,12 +36,11 @@ def spread(values: pd.Series | list[float]) -> Content | None:
 
 
 def mean_and_range(values: pd.Series | list[float]) -> Content | None:
-    """Return mean, min and max over the infants that have a value, and how many they are; None where none has."""
+    """Return mean, min, median and max over the infants that have a value, and their number; None where none has."""
     found = np.asarray(pd.Series(values, dtype=float).dropna())
     if not len(found):
         return None
-    parts = {name: round(float(of(found)), 4) for name, of in (("mean", np.mean), ("min", np.min), ("max", np.max))}
-    return parts | {"infants": len(found)}
+    return {"mean": round(float(found.mean()), 4), **(spread(values) or {}), "infants": len(found)}
 
 
 def total(values: pd.Series) -> float | None:
@@ -54,6 +56,11 @@ def why_not(clips: pd.DataFrame) -> str | None:
     return None if written(clips)["timed_s"].notna().any() else NO_TIMES
 
 
+def untimed(clips: pd.DataFrame) -> str | None:
+    """Return why there are no seconds, None where there are."""
+    return NO_TIMES if clips["seconds"].isna().all() else None
+
+
 def tested_part(clips: pd.DataFrame) -> Content:
     """Return what was tested."""
     return {
@@ -62,6 +69,7 @@ def tested_part(clips: pd.DataFrame) -> Content:
         "frames": int(clips["frames"].sum()),
         "seconds": total(clips["seconds"]),
         "clips_without_times": int(clips["seconds"].isna().sum()),
+        "why": untimed(clips),
     }
 
 
@@ -80,11 +88,7 @@ def verdict(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
         "sustained_go": _sustained(clips),
         "flicker_per_s": _flicker(clips, patients),
         "boundaries": _boundaries(clips),
-        "agreement": {
-            "raw": spread(clips["agreement"]),
-            "kappa": spread(clips["kappa"]),
-            "kappa_undefined_clips": int(clips["kappa"].isna().sum()),
-        },
+        "agreement": _agreement(clips),
     }
 
 
@@ -97,6 +101,8 @@ def false_gos(clips: pd.DataFrame, patients: pd.DataFrame, kind: str) -> Content
     infants, at_risk = int((patients[f"{kind}_frames"] > 0).sum()), int(seen.sum())
     longest = written(clips)[f"{kind}_longest_s"]
     found = longest[longest > 0]
+    lasting = why_not(clips)
+    whys = (lasting, None if lasting or len(found) else NO_SUCH, None if at_risk else NO_RISK)
     return {
         "infants": infants,
         "of_infants": len(patients),
@@ -109,7 +115,7 @@ def false_gos(clips: pd.DataFrame, patients: pd.DataFrame, kind: str) -> Content
         "seconds": total(clips[f"{kind}_s"]),
         "longest_run_s": None if longest.isna().all() else round(float(longest.max()), 4),
         "longest_run_clip": str(clips.loc[found.idxmax(), "clip_id"]) if len(found) else None,
-        "why": why_not(clips),
+        "why": "; ".join(filter(None, whys)) or None,
     }
 
 
@@ -121,40 +127,51 @@ def _gos(clips: pd.DataFrame) -> Content:
         "missed_s": total(clips["missed_s"]),
         "expert_frames": int(clips["go_frames"].sum()),
         "unknown_frames": int(clips["unknown_frames"].sum()),
+        "undecided_frames": int(clips["undecided_frames"].sum()),
+        "why": untimed(clips),
     }
 
 
 def _sustained(clips: pd.DataFrame) -> Content:
     told = written(clips)
     there = told[told["expert_sustained_go_s"].notna()]
-    why = why_not(clips) or (None if len(there) else "the expert has no GO that lasts so long in any tested clip")
+    reached = int(there["sustained_go_s"].notna().sum())
+    none = "the expert has no GO that lasts so long in any tested clip"
     return {
         "clips_with_one": len(there),
-        "reached": int(there["sustained_go_s"].notna().sum()),
+        "reached": reached,
         "never": sorted(there.loc[there["sustained_go_s"].isna(), "clip_id"]),
         "seconds": spread(there["sustained_go_s"]),
         "expert_seconds": spread(there["expert_sustained_go_s"]),
         "delay_s": spread(there["sustained_go_s"] - there["expert_sustained_go_s"]),
-        "why": why,
+        "why": why_not(clips) or (none if not len(there) else None if reached else NEVER),
     }
 
 
 def _flicker(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
     own, expert = mean_and_range(patients["flicker_per_s"]), mean_and_range(patients["expert_flicker_per_s"])
-    blank: Mapping[str, Any] = {"mean": None, "min": None, "max": None, "infants": 0}
+    blank: Mapping[str, Any] = {"mean": None, "min": None, "median": None, "max": None, "infants": 0}
     return {**(own or blank), "expert_mean": expert["mean"] if expert else None, "why": why_not(clips)}
 
 
+def _agreement(clips: pd.DataFrame) -> Content:
+    whys = sorted(set(clips.loc[clips["kappa"].isna(), "kappa_why"]))
+    return {
+        "raw": spread(clips["agreement"]),
+        "kappa": spread(clips["kappa"]),
+        "kappa_undefined_clips": int(clips["kappa"].isna().sum()),
+        "why": "; ".join(whys) if clips["kappa"].isna().all() else None,
+    }
+
+
 def _boundaries(clips: pd.DataFrame) -> Content:
+    counts = {"expert": "boundaries", "model": "model_boundaries", "matched": "boundaries_matched"}
     whole = clips[clips["whole"]]
     if not len(whole):
-        return {"expert": None, "model": None, "unmatched": None, "median_frames": None, "why": SCATTERED}
+        return {**dict.fromkeys(counts), "median_frames": None, "why": SCATTERED}
     far = [distance for distances in whole["boundary_frames"] for distance in distances]
-    why = None if far else "no change of the expert's decision has one of the model's in its clip"
     return {
-        "expert": int(whole["boundaries"].sum()),
-        "model": int(whole["changes"].sum()),  # a flickering model is near every boundary
-        "unmatched": int(whole["boundaries_unmatched"].sum()),
+        **{name: int(whole[column].sum()) for name, column in counts.items()},
         "median_frames": rounded(float(np.median(far))) if far else None,
-        "why": why,
+        "why": None if far else "no change of the expert's decision has a like one of the model's near it in its clip",
     }

@@ -16,6 +16,7 @@ MODELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B2A100")
 LABELS = ("#56B4E9", "#CC79A7", "#0072B2", "#E69F00", "#B2A100", "#7A7A7A")  # none of a decision's colours
 BASELINES = ("#7A7A7A", "#A8A8A8")
 DECISIONS = {"GO": "#009E73", "stop": "#D55E00", "no view": "#9A9A9A"}
+UNKNOWN = {"unknown": "#F0E442"}  # what the expert leaves open
 DIGITS = 4  # of the numbers that are drawn: a ten-thousandth of an axis is below a pixel
 SOFT = "rgba(128,128,128,0.25)"
 DASHED = [4, 3]
@@ -89,6 +90,12 @@ def palette(models: Sequence[str], baselines: Sequence[str]) -> alt.Scale:
     colours = {model: MODELS[place % len(MODELS)] for place, model in enumerate(coloured)}
     colours |= {name: BASELINES[place % 2] for place, name in enumerate(baselines)}
     return alt.Scale(domain=list(colours), range=list(colours.values()))
+
+
+def with_another(scale: alt.Scale, name: str) -> alt.Scale:
+    """Return a palette that also draws `name`, in the colour of the text: `chosen` is made of the models' answers."""
+    found = scale.to_dict()
+    return alt.Scale(domain=[*found["domain"], name], range=[*found["range"], "currentColor"])
 
 
 def grouped_bars(table: pd.DataFrame, models: Sequence[str], says: str, title: str) -> Chart:

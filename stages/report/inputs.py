@@ -104,6 +104,12 @@ class Data:
         return None if found.empty or pd.isna(found.iloc[0]) else found.iloc[0]
 
 
+def threshold_words(data: Data) -> str:
+    """Return at which threshold the answers of `evaluate` are given: `fixed at 0.5`; the verdict's are others."""
+    found = data.params["evaluate"]["threshold"]
+    return f"fixed at {found['value']:g}" if found["method"] == "fixed" else str(found["method"]).replace("_", " ")
+
+
 def result_files() -> dict[str, Path]:
     """Return where each stage's JSON lies."""
     return {name: METRICS / f"{name}.json" for name in RESULTS}

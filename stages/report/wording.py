@@ -48,6 +48,11 @@ def listed(names: list[str], last: str = "and") -> str:
     return f" {last} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
+def needed(labels: Mapping[str, int]) -> str:
+    """Return what labels must be as readers say it: `{"fluid": 1, "bad_quality": 0}` is `fluid and no bad quality`."""
+    return listed([words(label) if must else f"no {words(label)}" for label, must in labels.items()])
+
+
 def not_estimable(why: str | None) -> Markup:
     """Return the sentence that stands where a figure cannot."""
     return Markup('<span class="absent">not estimable: {}</span>').format(why or "no reason was given")

@@ -5,8 +5,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.report.charts import DASHED, SOFT, Chart, finished, palette, values
+from stages.report.charts import DASHED, SOFT, Chart, finished, palette, values, with_another
 from stages.report.inputs import BASELINES, Data
+from stages.report.sections.verdict import CHOSEN
 from stages.report.wording import words
 
 
@@ -24,6 +25,7 @@ def section(data: Data) -> dict[str, Any]:
         "operating_point": found["operating_point"],
         "calibration": {name: of["calibration"] for name, of in models.items() if of.get("calibration")},
         "abstention": {name: of["abstention"] for name, of in models.items() if of.get("abstention")},
+        "vetoes": [words(label) for label in bedside["decision"]["vetoes"]],
         "labels": data.labels,
     }
 
@@ -34,7 +36,7 @@ def _reliability(data: Data, protocol: str, label: str) -> Chart | None:
     rows = table.loc[chosen, ["model", "mean_probability", "observed", "frames"]].dropna()
     if rows.empty:
         return None
-    unit, scale = alt.Scale(domain=[0, 1]), palette(data.models[len(BASELINES) :], ())
+    unit, scale = alt.Scale(domain=[0, 1]), with_another(palette(data.models[len(BASELINES) :], ()), CHOSEN)
     ideal = alt.Chart(values(pd.DataFrame({"x": [0, 1], "y": [0, 1]})))
     diagonal = ideal.mark_line(color=SOFT, strokeDash=DASHED).encode(x="x:Q", y="y:Q")
     base = alt.Chart(values(rows)).encode(

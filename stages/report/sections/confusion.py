@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.report.inputs import Data
+from stages.report.inputs import Data, threshold_words
 
 DECISIONS = ("GO", "stop", "no view")
 ANSWERS = ("no", "yes")
@@ -19,9 +19,18 @@ def section(data: Data) -> dict[str, Any]:
             for protocol in data.protocols
         ],
         "headline": data.results["bedside"]["headline_protocol"],
+        "threshold": threshold_words(data),
+        "operating": _at_operating_point(data),
         "decisions": DECISIONS,
         "answers": ANSWERS,
     }
+
+
+def _at_operating_point(data: Data) -> list[dict[str, Any]]:
+    """Return the headline's decisions as the verdict judges them; frames that the expert leaves open are left out."""
+    table = data.tables["bedside_timelines"]
+    rows = table.rename(columns={"truth": "actual", "decision": "predicted"}).assign(count=1)
+    return [{"name": name, "decisions": _matrix(part, DECISIONS)} for name, part in rows.groupby("model", sort=False)]
 
 
 def _model(data: Data, protocol: str, model: str) -> dict[str, Any]:

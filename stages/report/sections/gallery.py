@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stages.report.inputs import Data
+from stages.report.inputs import Data, threshold_words
 from stages.report.pictures import WITHHELD, data_uri
 
 
@@ -14,6 +14,7 @@ def section(data: Data) -> dict[str, Any]:
     most = data.params["report"]["gallery_pictures"]
     return {
         "rule": found["rule"],
+        "threshold": threshold_words(data),
         "models": found["models"],
         "summary": found["summary"],
         "entries": [_entry(data, entry, place < most) for place, entry in enumerate(spread(entries))],

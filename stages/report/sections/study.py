@@ -3,7 +3,7 @@
 from typing import Any
 
 from stages.report.charts import Chart, grouped_bars
-from stages.report.inputs import BASELINES, Data
+from stages.report.inputs import BASELINES, Data, threshold_words
 from stages.report.wording import number, words
 
 ROWS = ("Accuracy", "Precision", "Recall", "F1", "TN", "FP", "FN", "TP")
@@ -12,7 +12,11 @@ AFTER = ("Misclassified images", "macro F1")
 
 def section(data: Data) -> dict[str, Any]:
     """Return a table and two charts for each protocol."""
-    return {"protocols": [_protocol(data, protocol) for protocol in data.protocols], "baselines": BASELINES}
+    return {
+        "protocols": [_protocol(data, protocol) for protocol in data.protocols],
+        "baselines": BASELINES,
+        "threshold": threshold_words(data),
+    }
 
 
 def _protocol(data: Data, protocol: str) -> dict[str, Any]:

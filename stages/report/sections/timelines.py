@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.report.charts import DECISIONS, LABELS, Chart, finished, values
+from stages.report.charts import DECISIONS, LABELS, UNKNOWN, Chart, finished, values
 from stages.report.inputs import Data
 from stages.report.sections.verdict import leading_model
 from stages.report.wording import words
@@ -28,7 +28,7 @@ def section(data: Data) -> dict[str, Any]:
         "model": model,
         "protocol": data.results["bedside"]["headline_protocol"],
         "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
-        "decisions": DECISIONS,
+        "decisions": DECISIONS | UNKNOWN if (rows["truth"] == "unknown").any() else DECISIONS,
         "colours": dict(zip(data.labels, LABELS, strict=False)),
     }
 
@@ -59,7 +59,8 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     timed, unit = on_a_clock(rows)
     expert = spells(timed, "truth").assign(low=EXPERT - HALF, high=EXPERT + HALF)
     model = spells(timed, "decision").assign(low=MODEL - HALF, high=MODEL + HALF)
-    colours = alt.Scale(domain=list(DECISIONS), range=list(DECISIONS.values()))
+    known = DECISIONS | UNKNOWN
+    colours = alt.Scale(domain=list(known), range=list(known.values()))
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
         x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False)), x2="to:Q",
         y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),

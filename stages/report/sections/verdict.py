@@ -6,7 +6,7 @@ from typing import Any
 from stages.common.protocols import PATIENT_DISJOINT
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections import leakage
-from stages.report.wording import count, number, percent
+from stages.report.wording import count, needed, number, percent
 
 CHOSEN = "chosen"  # for each infant the model that wins the doctor's rule on the rows that choose for it
 
@@ -18,19 +18,20 @@ def section(data: Data) -> dict[str, Any]:
     of_protocol = bedside["protocols"][protocol]
     models = of_protocol["models"]
     leading = leading_model(data)
+    decision, sustained_s = decision_words(data), bedside["settings"]["sustained_s"]
     return {
         "protocol": protocol,
         "choosing_rows": of_protocol["choosing_rows"],
         "tested": of_protocol["tested"],
         "continuous": of_protocol["continuous"],
         "continuous_why": of_protocol.get("continuous_why"),
-        "decision": bedside["decision"],
+        "decision": decision,
         "settings": bedside["settings"],
         "winner": of_protocol["winner"],
         "leading": leading,
         "is_chosen": leading == CHOSEN,
         "verdict": _verdict(models[leading]) if leading else None,
-        "sentences": sentences(models[leading], protocol, bedside["settings"]["sustained_s"]) if leading else [],
+        "sentences": sentences(models[leading], protocol, sustained_s, decision) if leading else [],
         "absent": models.get(CHOSEN, {}).get("why"),
         "rows": [_row(name, found) for name, found in models.items()],
         "limits": bedside["limits"],
@@ -51,19 +52,26 @@ def leading_model(data: Data) -> str | None:
     return CHOSEN if CHOSEN in estimable else None
 
 
-def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float) -> list[str]:
+def decision_words(data: Data) -> dict[str, str]:
+    """Return what the decision of params.yaml stops at, and what it takes for a target beside that."""
+    found = data.params["evaluate"]["decision"]
+    target = {label: must for label, must in found["go"].items() if label not in found["stop"]}
+    return {"stop": needed(found["stop"]), "target": needed(target or found["go"])}
+
+
+def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float, decision: Mapping[str, str]) -> list[str]:
     """Return the verdict as a doctor would say it to another."""
     dangerous, futile, go = found["dangerous"], found["futile"], found["sustained_go"]
     unseen = "never seen in training" if protocol in PATIENT_DISJOINT else "whose neighbouring frames were in training"
     said = [f"The chosen model was tried on {count(found['tested']['infants'], 'infant')} {unseen}."]
     if dangerous["infants"] is not None:
-        said.append(f"It said GO over a spinal cord in {_infants(dangerous)}.")
+        said.append(f"It said GO where the expert says stop ({decision['stop']}) in {_infants(dangerous)}.")
     if futile["infants"] is not None:
-        said.append(f"It said GO where there was nothing to puncture for in {_infants(futile)}.")
+        said.append(f"It said GO where the expert sees no target ({decision['target']}) in {_infants(futile)}.")
     if go["clips_with_one"]:
         clips = count(go["clips_with_one"], "clip")
         said.append(
-            f"Of {clips} in which the expert sees a candidate level for {sustained_s} s, it reached a correct GO of "
+            f"Of {clips} in which the expert says GO for {sustained_s} s, it reached a correct GO of "
             f"that length in {go['reached']}."
         )
     return said
@@ -124,10 +132,16 @@ def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
             _median(go.get("seconds")),
             _never(found),
             _of(found["flicker_per_s"], "mean"),
+            _undecided(found["go"]),
+            *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
             _of(found["boundaries"], "median_frames", 1),
             _median(found["agreement"]["raw"], share=True),
         ],
     }
+
+
+def _undecided(go: Mapping[str, Any]) -> str:
+    return f"{go['undecided_frames']} of {go['unknown_frames']}"
 
 
 def _harm_cells(found: Mapping[str, Any]) -> list[str]:
