@@ -17,10 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from stages.common.clips.cine import CineParams, CutParams, kept_indices, survey
 from stages.common.clips.cohort import TABLE, Clip, Listing, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import folder_name
+from stages.common.demands import named_labels, unfilled
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.labels import unknown_labels
 from stages.common.params import read_params
@@ -32,8 +36,6 @@ from stages.common.sheets.reading import Reading, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
 from stages.common.tables import SIDES
 
-NAMING = (("decision", "go"), ("decision", "stop"), ("rule", "minimise"), ("rule", "subject_to"))  # keys are labels
-
 
 class Params(LabelParams, CutParams):
     """What decides whether the stages take a cohort, besides `labels`, `label_merge`, `size_px` and `extract_frames`.
@@ -41,12 +43,15 @@ class Params(LabelParams, CutParams):
     Attributes:
         protocols: splits; `patient` needs a patient a side.
         folds: leave-one-patient-out; needs a patient a fold.
-        evaluate, explain: looked at for the labels that they name alone.
+        split: its `shares`; `frame` needs frames for three sides.
+        evaluate, bedside, explain: looked at for the labels that they name alone.
     """
 
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
+    split: dict[str, Any]
     evaluate: dict[str, Any]
+    bedside: dict[str, Any]
     explain: dict[str, Any]
 
 
@@ -74,16 +79,9 @@ def look(clip: Clip, params: CineParams) -> Size | Problem:
 
 
 def misnamed(params: Params) -> list[Problem]:
-    """Return the labels that sections `evaluate` and `explain` name and `labels` does not declare."""
-    named: dict[str, Mapping[str, Any]] = {}
-    for part, key in NAMING:
-        section = params.evaluate.get(part)
-        names = section.get(key) if isinstance(section, Mapping) else None
-        if isinstance(names, Mapping):  # else `evaluate` says what is wrong with its form
-            named[f"evaluate.{part}.{key}"] = names
-    if isinstance(masks := params.explain.get("masks"), Mapping):
-        named["explain.masks"] = masks
-    return unknown_labels(params.labels, named)
+    """Return the labels that other sections name and `labels` does not declare."""
+    sections = {"evaluate": params.evaluate, "bedside": params.bedside, "explain": params.explain}
+    return unknown_labels(params.labels, named_labels(sections))
 
 
 def wrong_name(cohort: Path) -> list[Problem]:
@@ -113,6 +111,12 @@ def too_few(clips: Sequence[Clip], params: Params) -> list[Problem]:
     return problems
 
 
+def too_few_frames(labels: pd.DataFrame, params: Params) -> list[Problem]:
+    """Return why protocol `frame`, if it is declared, cannot fill its sides from these labelled frames."""
+    known = labels[list(params.labels)].to_numpy(float, na_value=np.nan)
+    return unfilled(known, params.split.get("shares")) if "frame" in params.protocols else []
+
+
 def check(cohort: Path, params: Params) -> Report:
     """Return what is to be said about a cohort.
 
@@ -135,7 +139,10 @@ def check(cohort: Path, params: Params) -> Report:
     damaged = [found for found in looked.values() if isinstance(found, Problem)]
     stopping = [*wrong_name(cohort), *misnamed(params), *listing.problems, *too_few(listing.rows, params), *damaged]
     stopping += [finding.problem for finding in reading.stopping(params.label_merge)]
-    return Report(_text(cohort, listing, sizes, reading, stopping, params), bool(stopping))
+    labels = unite(reading, params).labels if reading.votes else None
+    if labels is not None and len(sizes) == len(listing.rows):  # else frames are missing from the count
+        stopping += too_few_frames(labels, params)
+    return Report(_text(cohort, listing, sizes, reading, labels, stopping, params), bool(stopping))
 
 
 def _text(
@@ -143,11 +150,11 @@ def _text(
     listing: Listing,
     sizes: Mapping[str, Size],
     reading: Reading,
+    labels: pd.DataFrame | None,
     stopping: Sequence[Problem],
     params: Params,
 ) -> str:
     clips, section = listing.rows, params.label_merge
-    labels = unite(reading, params).labels if reading.votes else None
     patients = {clip.patient for clip in clips} - {""}
     warned = [str(found.problem) for found in reading.warned(section)]
     parts = [

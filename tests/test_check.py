@@ -1,5 +1,6 @@
 """The check that a doctor meets first: its words, its exit status, its speed on real clips."""
 
+import copy
 import re
 import sys
 import time
@@ -17,6 +18,7 @@ from stages.common.clips.cohort import Clip
 from stages.common.errors import PipelineError
 from stages.common.params import read_params
 from stages.common.sheets.overview import Size
+from stages.common.sheets.settings import mistakes
 from stages.split import __main__ as split
 from tests import workbooks
 from tests.clip_factory import speckle, write_cohort, write_video
@@ -235,13 +237,91 @@ def test_labels_that_sections_name_and_nobody_declares_are_told(
         run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
     said = capsys.readouterr().out
     evaluated = [f"evaluate.{key}" for key in ("decision.go", "decision.stop", "rule.minimise", "rule.subject_to")]
-    for key in [*evaluated, "explain.masks"]:
+    for key in [*evaluated, "bedside.operating_point.maximise", "bedside.operating_point.caps", "explain.masks"]:
         assert f"params.yaml: {key}: unknown label: expected one of bad_quality, conus, fluid, got 'cord'" in said
     section = {**workbooks.SECTION, "without": {}, "excludes_others": "quality"}
     with pytest.raises(
-        PipelineError, match=r"(?s)params.yaml has mistakes \(6 problems\).*excludes_others.*subject_to.*masks"
+        PipelineError, match=r"(?s)params.yaml has mistakes \(8 problems\).*excludes_others.*subject_to.*masks"
     ):
         run_main(cohort, tmp_path, monkeypatch, labels=labels, label_merge=section)
+
+
+def naming(content: Any, path: str = "") -> Iterator[tuple[str, str, bool]]:
+    """Yield (path, label, whether it is a key) wherever a label of the shipped params.yaml stands; of a key, whose."""
+    if not isinstance(content, dict):
+        if isinstance(content, str) and content in SHIPPED["labels"]:
+            yield path, content, False
+        return
+    for key, value in content.items():
+        if key in SHIPPED["labels"]:
+            yield path, key, True
+        yield from naming(value, f"{path}.{key}".lstrip("."))
+
+
+# Words of the phantom's anatomy that are spelt like labels; another cohort's labels leave them as they are
+ANATOMY = ("phantom.prevalence", "explain.structures", "explain.masks.")
+NAMED = [
+    found
+    for found in naming({key: value for key, value in SHIPPED.items() if key != "labels"})
+    if not found[0].startswith(ANATOMY)
+]
+
+
+def test_labels_are_named_where_the_readme_says() -> None:
+    paragraph = (
+        (ROOT / "README.md").read_text(encoding="utf-8").split("Other labels than these three:")[1].split("\n\n")[0]
+    )
+    for path, _, _ in NAMED:
+        section, key = path.split(".")[:2]
+        assert f"`{section}.{key}`" in paragraph or f"`{key}`" in paragraph, f"README: {path} names a label"
+    assert {"bedside.operating_point.maximise", "bedside.operating_point.caps"} < {path for path, _, _ in NAMED}
+
+
+@pytest.mark.parametrize(("path", "label", "is_key"), NAMED, ids=str)
+def test_every_parameter_that_names_a_label_is_checked(path: str, label: str, is_key: bool) -> None:
+    changed = copy.deepcopy(SHIPPED)
+    *parents, last = path.split(".")
+    place = changed
+    for parent in parents:
+        place = place[parent]
+    place[last] = (
+        {"nobody" if key == label else key: value for key, value in place[last].items()} if is_key else "nobody"
+    )
+    params = check.Params.model_validate({key: changed[key] for key in check.Params.model_fields})
+    (problem,) = [*mistakes(params), *check.misnamed(params)]
+    assert str(problem).startswith(f"params.yaml: {path}: ")
+    assert "got 'nobody'" in str(problem)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 6, 9, 10, 12])
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("protocols", [["frame"], ["patient"]])
+def test_check_wants_the_frames_that_split_wants(frames: int, seed: int, protocols: list[str]) -> None:
+    whole = content(protocols={name: {} for name in protocols}, folds={})
+    drawn = np.random.default_rng(seed).integers(0, 3, size=(frames, 3))
+    table = pd.DataFrame(np.where(drawn == 2, np.nan, drawn), columns=list(workbooks.LABELS))
+    params = split.Params.model_validate({key: whole[key] for key in split.Params.model_fields})
+    refused = False
+    try:
+        split.frame_sides(table, list(table), list(params.split.shares.model_dump().values()), np.random.default_rng(1))
+    except PipelineError as error:
+        refused = "frame" in protocols and f"{frames} frames are too few" in str(error)
+    checked = check.Params.model_validate({key: whole[key] for key in check.Params.model_fields})
+    assert bool(check.too_few_frames(table.astype("boolean"), checked)) == refused
+
+
+def test_six_frames_are_too_few(tmp_path: Path, decoded: dict[str, int]) -> None:
+    decoded |= {"AM12": 2, "BM12": 2, "CM12": 1, "DM12": 0, "EM12": 1}
+    workbooks.write_clips(tmp_path, decoded)
+    labels = [(0, 1, 0), (0, 1, 1)]
+    sheets = {name: sheet(labels[:frames], name) for name, frames in decoded.items()}
+    workbooks.write_workbook(tmp_path / "labels.xlsx", sheets)
+    report = check.check(tmp_path, settings(first_number=0))
+    assert report.stops
+    assert (
+        "protocol frame: too few frames: expected enough for train, validation, test at [70, 10, 20] per cent, got 6. "
+        "Add clips, or change split.shares in params.yaml."
+    ) in report.text
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips lie outside the repository")

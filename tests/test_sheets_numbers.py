@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.sheets.numbering import FrameName, bases, frame_name, runs_into
+from stages.common.sheets.placement import Frames
+from stages.common.sheets.reading import read_labels
 from tests import workbooks
 from tests.workbooks import messages, read_sheet, sheet, truth, values
 
@@ -112,6 +114,26 @@ def test_a_sheet_that_fits_neither_is_refused(tmp_path: Path) -> None:
         reading
     )
     assert not reading.first_numbers["E1"]
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_an_unknown_first_number_hides_no_other_problem(tmp_path: Path, decoded: bool) -> None:
+    rows = sheet([(0, 0, 1)] * 12)
+    rows[3][0] = "AM12_99.jpg"
+    rows[5][1:] = [1, 1, 0]
+    rows[7][2] = "x"
+    rows[9][0] = rows[8][0]  # AM12_7.jpg
+    workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": rows})
+    frames = {"C001": Frames(12, range(12))} if decoded else {}
+    reading = read_labels(tmp_path, workbooks.clips_of(["AM12"]), frames, workbooks.settings())
+    said = messages(reading)
+    assert ("which fits neither" in said) == decoded
+    for expected in (
+        "sheet 'AM12', row 8, column 'CORD': not a label: expected 0, 1 or blank, got 'x'",
+        "sheet 'AM12', rows 9 to 10: duplicate frame: expected one row a frame, got 2 rows with number 7",
+        "row 6, columns 'BAD QUALITY', 'CORD': labels that exclude each other: expected at most one of them 1, got all",
+    ):
+        assert said.count(expected) == 1
 
 
 def test_a_sheet_that_counts_otherwise_than_the_rest_is_mentioned(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from stages.common.allocation import allocate, stratified_sides
 from stages.common.errors import PipelineError
 from stages.common.tables import SIDES
 from stages.split import __main__ as split
-from stages.split.allocation import allocate, stratified_sides
 from stages.split.patient_search import (
     Search,
     assign_folds,

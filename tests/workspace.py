@@ -11,14 +11,16 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
+COHORTS = Path("data/cohorts")
 
 
 def project_files() -> list[Path]:
-    """Return what Git tracks or would track, relative to the root."""
+    """Return what Git tracks or would track, relative to the root, but for added cohorts: their data stays behind."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+    files = [Path(line) for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+    return [file for file in files if not (file.parent == COHORTS and file.suffix == ".dvc")]
 
 
 def copy_project(folder: Path) -> Path:

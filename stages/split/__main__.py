@@ -20,13 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from stages.common.allocation import stratified_sides
 from stages.common.errors import PipelineError, run
 from stages.common.files import replacing, write_json
 from stages.common.params import Strict, read_params
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, FoldKey, Nothing, Protocol
 from stages.common.tables import SIDES, SPLIT_COLUMNS, write_table
 from stages.common.truth import read_labels
-from stages.split.allocation import stratified_sides
 from stages.split.patient_search import (
     Deviation,
     Rng,

@@ -49,7 +49,7 @@ def place(
     for entry in entries:
         by_frame.setdefault(entry.number - base, []).append(entry)
     findings = _beyond(sheet, entries, base, frames.decoded) + _absent(sheet, by_frame, base, frames.kept)
-    findings += _repeated(sheet, by_frame, base) + _contradictions(sheet, columns, entries, params)
+    findings += _repeated(sheet, entries, base) + _contradictions(sheet, columns, entries, params)
     rows = {
         frame: _agreed([_consistent(entry, params) for entry in by_frame[frame]])
         for frame in frames.kept
@@ -59,6 +59,11 @@ def place(
         index=list(frames.kept), columns=params.names
     )
     return table.astype("boolean").rename_axis("frame_index"), findings
+
+
+def look_unplaced(sheet: Sheet, columns: Columns, entries: Sequence[Labelled], params: LabelParams) -> list[Finding]:
+    """Return what is wrong with the rows of a sheet whatever its first number is: repeated numbers, contradictions."""
+    return _repeated(sheet, entries, None) + _contradictions(sheet, columns, entries, params)
 
 
 def _agreed(rows: Sequence[dict[str, bool | None]]) -> dict[str, bool | None]:
@@ -101,8 +106,11 @@ def _contradiction(sheet: Sheet, columns: Columns, labels: Sequence[str], first:
     return Finding("contradiction", problem, count=last - first + 1, case=case)
 
 
-def _repeated(sheet: Sheet, by_frame: dict[int, list[Labelled]], base: int) -> list[Finding]:
-    twice = {frame: [entry.row for entry in its] for frame, its in by_frame.items() if len(its) > 1}
+def _repeated(sheet: Sheet, entries: Iterable[Labelled], base: int | None) -> list[Finding]:
+    """Return a finding for each number on several rows; without `base`, which frame that is stays open."""
+    rows_of: dict[int, list[int]] = {}
+    for entry in entries:
+        rows_of.setdefault(entry.number, []).append(entry.row)
     return [
         Finding(
             "duplicate_frame",
@@ -110,13 +118,14 @@ def _repeated(sheet: Sheet, by_frame: dict[int, list[Labelled]], base: int) -> l
                 f"{sheet.where}, rows {spans(rows)}",
                 "duplicate frame",
                 "one row a frame",
-                f"{len(rows)} rows with number {frame + base}",
+                f"{len(rows)} rows with number {number}",
                 "Remove all but the right one.",
             ),
             count=len(rows),
-            case={"rows": spans(rows), "frames": str(frame)},
+            case={"rows": spans(rows)} | ({} if base is None else {"frames": str(number - base)}),
         )
-        for frame, rows in sorted(twice.items())
+        for number, rows in sorted(rows_of.items())
+        if len(rows) > 1
     ]
 
 

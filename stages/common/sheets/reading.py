@@ -15,7 +15,7 @@ from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import entry, normal
 from stages.common.sheets.numbering import first_number, mixed_numbering
-from stages.common.sheets.placement import Frames, place
+from stages.common.sheets.placement import Frames, look_unplaced, place
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.settings import LabelMerge, LabelParams
 from stages.common.sheets.votes import Agreement, agreement, clear_contradictions, complete, derive, majority
@@ -137,11 +137,13 @@ def _read_sheet(
     entries, findings = read_cells(sheet, columns, clip.name, names)
     reading.add(findings, **where)
     if frames is None:
+        reading.add(look_unplaced(sheet, columns, entries, params), **where)
         return None
     numbers = [entry.number for entry in entries]
     base, findings = first_number(sheet, numbers, frames.decoded, params.label_merge)
     reading.add(findings, **where)
     if base is None:
+        reading.add(look_unplaced(sheet, columns, entries, params), **where)
         return None
     reading.first_numbers[expert_id][clip.clip_id] = base
     table, findings = place(sheet, columns, entries, base, frames, params)
