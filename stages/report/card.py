@@ -28,7 +28,9 @@ def _declared(data: Data) -> dict[str, Any]:
         "models": listed(list(params["architectures"])),
         "model_count": len(params["architectures"]),
         "protocols": listed([words(name) for name in data.protocols]),
-        "crop": "found by what moves" if frames["crop"] == "auto" else "not cut out",
+        "crop": "stated by DICOM or clips.csv, else found by what moves"
+        if frames["crop"] == "auto"
+        else "not cut out, unless clips.csv states it",
         "stride": frames["stride"],
         "max_frames": frames["max_frames"],
         "method": params["preprocess"]["method"],

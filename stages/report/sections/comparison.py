@@ -17,7 +17,7 @@ DECISIONS = ("GO dangerous", "GO futile", "GO found")
 OF_LABEL = ("sensitivity", "specificity")
 WHOLE = ("macro F1",)
 SAYS = {
-    "patients with GO dangerous": "Infants with any GO over a cord, of those with one",
+    "patients with GO dangerous": "Infants with any GO where the expert says stop, of those with such frames",
     "patients with GO futile": "Infants with any GO without a target, of those with such frames",
     "GO dangerous": "GO where the expert says stop, share of frames",
     "GO futile": "GO where the expert sees no target, share of frames",
