@@ -11,8 +11,10 @@ Frames are counted by decoding. All clips are checked before anything is refused
 of a clip is written.
 """
 
+import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,7 +120,8 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     """
     listing = check_clips(cohort)
     clips = listing.clips
-    with replacing(out) as folder:
+    with replacing(out) as folder, ExitStack() as failing:
+        failing.callback(shutil.rmtree, folder, ignore_errors=True)  # else pictures of patients stay in *.partial
         work = partial(extract_clip, folder=folder, size=params.size_px, params=params.extract_frames)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
@@ -128,6 +131,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
+        failing.pop_all()
     _say(table, listing.notes)
     return table
 

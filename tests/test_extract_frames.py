@@ -218,6 +218,7 @@ def test_every_clip_is_checked_before_one_message_lists_all(tmp_path: Path) -> N
     ):
         assert expected in text
     assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.partial").exists()  # pictures of the good clip had been written there
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:

@@ -69,6 +69,27 @@ def test_rows_that_name_another_clip_are_refused(tmp_path: Path) -> None:
     assert reading.stopping(workbooks.settings(problems=WARN).label_merge)
 
 
+@pytest.mark.parametrize("name", ["XX99", "AM12", "am 12", "AMM12", "2021 AM12 frame"])
+def test_a_name_of_no_clip_is_warned_of_and_its_labels_stay(tmp_path: Path, name: str) -> None:
+    reading = read_sheet(tmp_path, sheet([(0, 0, 1)] * 9, name), 9)
+    expected = (
+        "labels.xlsx, sheet 'AM12', rows 2 to 10, column 'FILENAME': name of no clip: expected names like 'AM12', got "
+        "'xx99'. Make sure that these rows are about this clip, and correct the name."
+    )
+    assert messages(reading) == (expected if name == "XX99" else "")
+    assert not reading.stopping(workbooks.settings().label_merge)
+    assert values(reading, "fluid") == [True] * 9
+
+
+def test_a_name_unlike_the_other_rows_is_warned_of(tmp_path: Path) -> None:
+    rows = sheet(truth(9))
+    rows[4][0] = "AM13_3.jpg"
+    said = messages(read_sheet(tmp_path, rows, 9))
+    assert (
+        "row 5, column 'FILENAME': another name than in the other rows: expected names like 'AM12', got 'am13'" in said
+    )
+
+
 def test_rows_without_a_frame_number_are_refused(tmp_path: Path) -> None:
     rows = [*sheet(truth(9)), ["TOTAL", 3, 4, 5], [None, 0, 0, 1]]
     said = messages(read_sheet(tmp_path, rows, 9))

@@ -26,7 +26,7 @@ STUDY = {
 LABELS = {"bad_quality": {"column": "BAD QUALITY"}, "cord": {"column": "CORD"}, "fluid": {"column": "FLUID"}}
 KINDS = (
     "not_binary", "blank_cell", "duplicate_frame", "contradiction", "frame_without_label", "label_without_frame",
-    "clip_without_sheet",
+    "clip_without_sheet", "foreign_name",
 )  # fmt: skip
 WARN = dict.fromkeys(KINDS, "warn")
 SECTION: dict[str, Any] = {
@@ -40,7 +40,7 @@ SECTION: dict[str, Any] = {
     "definitions": {},
     "without": {"fluid_without_cord": {"label": "fluid", "without": "cord", "column": "FLUID without cord"}},
     "excludes_others": "bad_quality",
-    "problems": {**dict.fromkeys(KINDS, "stop"), "blank_cell": "warn"},
+    "problems": {**dict.fromkeys(KINDS, "stop"), "blank_cell": "warn", "foreign_name": "warn"},
 }
 
 Rows = list[list[Any]]

@@ -5,13 +5,13 @@ where it cannot, a person does.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.common.errors import Problem
-from stages.common.sheets.findings import Finding, runs, span
-from stages.common.sheets.names import as_yaml, entry, listed, normal
-from stages.common.sheets.rows import Entry, Sheet
+from stages.common.sheets.findings import Finding, runs, span, spans
+from stages.common.sheets.names import as_yaml, close, entry, listed, normal
+from stages.common.sheets.rows import Entry, Formula, Sheet
 from stages.common.sheets.settings import LabelMerge
 
 PICTURE = re.compile(r"\.(jpe?g|png|bmp|tiff?|gif|webp|dcm)$", re.IGNORECASE)
@@ -58,6 +58,39 @@ def runs_into(name: FrameName, clip: str) -> bool:
     return (
         before != "" and len(before) < len(normal(clip)) and normal(f"{before}{name.number}").startswith(normal(clip))
     )
+
+
+def foreign_names(sheet: Sheet, place: int, heading: str, own: Sequence[str], others: Iterable[str]) -> list[Finding]:
+    """Return a finding for each name before the numbers that is none of the clip's, or not that of the other rows.
+
+    Args:
+        sheet: one clip's sheet.
+        place: the column of its FILENAMEs.
+        heading: of that column.
+        own: the clip's name, the sheet's and the file's; close spellings count.
+        others: normalised names of other clips, whose rows are refused elsewhere.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row in sheet.rows[1:]:
+        entry = row.cell(place)
+        name = None if isinstance(entry, Formula) else frame_name(entry)
+        if name and (form := normal(name.before)) and form not in others:
+            rows_of.setdefault(form, []).append(row.number)
+    usual = max(rows_of, key=lambda form: len(rows_of[form]), default="")
+    remedy = "Make sure that these rows are about this clip, and correct the name."
+    findings = []
+    for form, numbers in rows_of.items():
+        if form != usual or not _resembles(form, own):
+            what = "name of no clip" if not _resembles(form, own) else "another name than in the other rows"
+            where = f"{sheet.where}, row{'s' if len(numbers) > 1 else ''} {spans(numbers)}, column '{heading}'"
+            problem = Problem(where, what, f"names like {listed(dict.fromkeys(own))}", repr(form), remedy)
+            findings.append(Finding("foreign_name", problem, count=len(numbers), case={"rows": spans(numbers)}))
+    return findings
+
+
+def _resembles(form: str, own: Sequence[str]) -> bool:
+    forms = [normal(name) for name in own]
+    return bool(close(form, own)) or any(other and (other in form or form in other) for other in forms)
 
 
 def bases(numbers: Sequence[int], frames: int) -> list[int]:

@@ -14,7 +14,7 @@ from stages.common.sheets.files import read_files
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import entry, normal
-from stages.common.sheets.numbering import first_number, mixed_numbering
+from stages.common.sheets.numbering import first_number, foreign_names, mixed_numbering
 from stages.common.sheets.placement import Frames, look_unplaced, place
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.settings import LabelMerge, LabelParams
@@ -135,6 +135,9 @@ def _read_sheet(
     if columns is None:
         return None
     entries, findings = read_cells(sheet, columns, clip.name, names)
+    own = (clip.name, sheet.title, clip.path.stem)
+    others = set(names) - set(map(normal, own))
+    findings += foreign_names(sheet, columns.filename.place, columns.filename.heading, own, others)
     reading.add(findings, **where)
     if frames is None:
         reading.add(look_unplaced(sheet, columns, entries, params), **where)

@@ -43,6 +43,7 @@ class Problems(Strict):
         frame_without_label: a frame without a row; on `warn` its labels are unknown.
         label_without_frame: a row whose frame the clip does not have; on `warn` the row is left out.
         clip_without_sheet: a clip that an expert has not labelled; on `warn` that expert has no say on it.
+        foreign_name: a FILENAME that begins like no clip, sheet or file, or unlike the others; on `warn` labels stay.
     """
 
     not_binary: Choice
@@ -52,6 +53,7 @@ class Problems(Strict):
     frame_without_label: Choice
     label_without_frame: Choice
     clip_without_sheet: Choice
+    foreign_name: Choice
 
 
 class LabelMerge(Strict):
