@@ -148,9 +148,9 @@ def test_every_stage_of_dvc_yaml_is_asked() -> None:
 def test_changes_are_a_line_each() -> None:
     after, _ = changed(SHIPPED, {"folds": 2, "epochs": 9, "architectures": {"vgg16": {"backbone_scale": 0.5}}}, "test")
     assert changes_text(SHIPPED, after).splitlines() == [
-        "  epochs: 3 -> 9",
+        f"  epochs: {SHIPPED['epochs']} -> 9",
         "  architectures: alexnet, vgg16, resnet18, resnet34, densenet121 -> vgg16",
-        "  architectures.vgg16.backbone_scale: 0.01 -> 0.5",
+        f"  architectures.vgg16.backbone_scale: {SHIPPED['architectures']['vgg16']['backbone_scale']} -> 0.5",
         "  folds: none -> 0, 1",
     ]
     assert changes_text(SHIPPED, SHIPPED) == "  nothing"
@@ -240,7 +240,7 @@ def test_the_estimate_comes_first_and_dvc_s_status_last(
     assert ended.value.code == 3
     [words] = asked
     assert words[:2] == ["exp", "run"]
-    assert words[-1] == "evaluate"
+    assert words[-1] == "report"
     assert "lr=0.003" in words
     printed = capsys.readouterr().out
     places = [
