@@ -69,7 +69,7 @@ def _phantom(content: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _decoded(cohort: Path, cut: CutParams) -> list[tuple[str, int]]:
-    listing = check_clips(cohort)
+    listing = check_clips(cohort.resolve())  # worker processes may have been started in another folder
     raise_all(listing.problems, f"cohort {cohort.name} cannot be counted; python -m stages.check {cohort} says all")
     work = partial(look, params=cut.extract_frames.model_copy(update={"buffer_mb": 0}))
     found = list(in_parallel(work, listing.clips, "count frames", unit="clip", threads=False))

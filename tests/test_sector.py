@@ -1,5 +1,7 @@
 """Sectors of known place among overlays of known place; canvases of known scale."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -107,11 +109,13 @@ def test_spread_is_the_range_without_the_outermost_values() -> None:
 def test_the_sample_is_small_even_and_begins_at_the_beginning(frames: int) -> None:
     sample = Sample(8)
     for index in range(frames):
-        sample.add(np.full((1, 1), index // 8, np.uint8))
-    values = [int(picture[0, 0]) for picture in sample.pictures]
-    assert min(frames, 8) <= len(values) < 16
-    assert values[0] == 0
-    assert frames // 8 - values[-1] <= frames / 8 / 7  # no more than one step from the end
+        sample.add(np.array([divmod(index, 256)], np.uint8))
+    indices = [int(picture[0, 0]) * 256 + int(picture[0, 1]) for picture in sample.pictures]
+    assert min(frames, 8) <= len(indices) < 16
+    assert indices[0] == 0
+    steps = {later - earlier for earlier, later in pairwise(indices)} or {1}
+    assert len(steps) == 1  # even
+    assert frames - 1 - indices[-1] < max(steps)  # the next one would lie beyond the end
 
 
 def test_colour_is_seen_and_rounding_is_not() -> None:
