@@ -40,7 +40,8 @@ def timed_frames(path: Path, max_pixels: int) -> Iterator[tuple[NDArray[np.uint8
     """Yield `(picture, seconds)`: (H, W, 3) RGB or (H, W) grey, uint8, bright tissue bright.
 
     Raises:
-        DamagedError: truncated, unsupported, too large, another number of frames than stated, or no telling how to show it.
+        DamagedError: truncated, unsupported, too large, another number of frames than stated, or no window that tells
+            how to show it.
     """
     dataset = read_header(path)
     _check_syntax(dataset)
