@@ -233,12 +233,12 @@ def test_a_damaged_bundle_is_one_message(tmp_path: Path, content: bytes) -> None
         read_bundle(tmp_path / "a")
 
 
-EVERY = torchvision.models.list_models(module=torchvision.models)
+GIANTS = ("regnet_y_128gf", "vit_h_14")  # 644 and 632 million weights: too slow for a test
+EVERY = [name for name in torchvision.models.list_models(module=torchvision.models) if name not in GIANTS]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_classification_network_of_torchvision_works_by_its_name(name: str) -> None:
-    # shapes alone, of no data: the largest network has 644 million weights
     network, picture = skeleton(name, 3, 224).to("meta"), torch.zeros(2, 3, 224, 224, device="meta")
     with torch.device("meta"), Penultimate(network) as kept:
         for training in (True, False):  # googlenet and inception would answer three times in training
