@@ -1,0 +1,50 @@
+"""The picture: both views, coloured by what the expert saw and by the clip."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from stages.common.files import replacing
+
+COLOURS = [*colormaps["tab10"].colors, *colormaps["tab20b"].colors]  # thirty; a cohort of more clips repeats them
+DPI = 90
+
+
+def draw(path: Path, table: pd.DataFrame, title: str, axes_titles: dict[str, str]) -> None:
+    """Write a PNG of a row a view and a column a colouring; test frames bear a ring.
+
+    Args:
+        path: the picture.
+        table: rows of one or more `view`s: view, x, y, side, labels, clip_id.
+        title: above all.
+        axes_titles: view -> what is written above its panels.
+    """
+    figure = Figure(figsize=(12, 5.2 * len(axes_titles)), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(len(axes_titles), 2, squeeze=False)
+    for row, (view, text) in zip(panels, axes_titles.items(), strict=True):
+        of_view = table[table["view"] == view]
+        for axes, column in zip(row, ("labels", "clip_id"), strict=True):
+            _panel(axes, of_view, column)
+            axes.set_title(f"{text}, by {'label' if column == 'labels' else 'clip'}", fontsize=10)
+    with replacing(path) as partial:
+        # no Software entry: matplotlib's version would change the bytes
+        FigureCanvasAgg(figure).print_png(partial, metadata={"Software": None}, pil_kwargs={"dpi": (DPI, DPI)})
+
+
+def _panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    for number, (name, rows) in enumerate(table.groupby(column)):
+        on_test = (rows["side"] == "test").to_numpy()
+        colour = COLOURS[number % len(COLOURS)]
+        axes.scatter(
+            rows["x"], rows["y"], s=np.where(on_test, 34, 14), color=colour, label=f"{name} ({len(rows)})",
+            edgecolors=["black" if test else "none" for test in on_test], linewidths=0.9, alpha=0.8,
+        )  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend(fontsize=7, loc="best", framealpha=0.6)
