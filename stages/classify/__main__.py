@@ -6,8 +6,9 @@ Reads   data/features/texture/frames.npy                                or, of a
         data/features/<architecture>/<protocol>/<fold>/<seed>.npy       (N, D), row i = row i of frames.csv
         data/extract_frames/frames.csv, data/label_merge/labels.csv, data/split/<protocol>.csv
         data/preprocess/original.npy                                    for its digest alone
-Writes  data/classify/<system>/<protocol>/<fold>/<seed>/<system>.csv    frame_id, split, one probability a label
-        data/classify/<system>/<protocol>/<fold>/<seed>/<system>.json   what it was made from, and what was chosen
+Writes  data/predictions/classify/<system>/<protocol>/<fold>/<seed>/<system>
+            .csv    frame_id, split, one probability a label
+            .json   what it was made from, and which hyper-parameters were chosen for each label
 
 Fitted on the original pictures of the training side alone, not on augmented ones. Hyper-parameters are chosen a label
 each, from validation or from the training side's own patients (`classify.chosen_by`); test rows choose nothing. An
@@ -33,15 +34,16 @@ from threadpoolctl import threadpool_limits
 from stages.classify.choosing import Choice, Chooses, Side, choose
 from stages.classify.classifiers import Probabilities, Values
 from stages.classify.params import Baseline, Shared, params_of
-from stages.common.dataset import DATA, digests, read_frames, read_sides, read_truth
+from stages.common.dataset import digests, read_frames, read_sides, read_truth
 from stages.common.errors import raise_all, run
-from stages.common.features import digest, features_file, read_features, unusable
+from stages.common.features import clear_features, digest, features_file, read_features, unusable
 from stages.common.files import replacing, write_json
 from stages.common.params import read_params
 from stages.common.progress import in_parallel
 from stages.common.protocols import declared
 from stages.common.tables import write_table
 
+OUT = Path("data/predictions/classify")
 ASKED = ("validation", "test")
 
 
@@ -72,9 +74,11 @@ def answer(
     """Return what was chosen for one label of one task, and its probabilities of the validation and test rows."""
     task, label = asked
     values = read_features(task.features)
-    sides = [side_of(values, truth[:, label], patients, task.rows[side]) for side in ("train", "validation")]
+    train, validation = (
+        side_of(values, truth[:, label], patients, task.rows[side]) for side in ("train", "validation")
+    )
     with threadpool_limits(1):  # the same bytes on any machine, and small fits that wait for threads are slower
-        choice = choose(*sides, how[task.protocol])
+        choice = choose(train, validation, how[task.protocol])
         return choice, choice.says(values[np.concatenate([task.rows[side] for side in ASKED])])
 
 
@@ -113,6 +117,7 @@ def tasks_of(params: Shared, entry: Baseline, frames: pd.DataFrame) -> list[Task
     places = [
         (protocol, fold) for protocol, folds in declared(params.protocols, params.folds).items() for fold in folds
     ]
+    clear_features(entry.features, places, params.seed)
     files = {place: features_file(entry.features, *place, params.seed) for place in places}
     problems = [problem for path in dict.fromkeys(files.values()) for problem in unusable(path, len(frames))]
     raise_all(problems, "the features cannot be used")
@@ -136,7 +141,7 @@ def main() -> None:
     asked = [(task, label) for task in tasks for label in range(len(labels))]
     work = partial(answer, truth=truth, patients=patients, how=how)
     found = [result for _, result in in_parallel(work, asked, system, unit="classifier", threads=False)]
-    with replacing(DATA / "classify" / system) as folder:
+    with replacing(OUT / system) as folder:
         folder.mkdir()
         for number, task in enumerate(tasks):
             mine = found[number * len(labels) : (number + 1) * len(labels)]

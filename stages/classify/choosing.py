@@ -90,19 +90,23 @@ def choose(train: Side, validation: Side, how: Chooses) -> Choice:
     """
     if not train.has_both:
         return _constant(train)
-    settings = grid(how.classifier, how.params)
     by = how.by if validation.has_both else "patients"
-    pairs = [(train, validation)] if by == "validation" else list(patient_folds(train, how.params.patient_folds))
-    remark = None if by == how.by else "validation has one class only: training patients chose"
-    if not pairs:
-        setting, scores, by = settings[0], None, "nothing"
-        remark = "too few patients with both classes to choose by: the first of the grid"
-    else:
-        scores = [float(np.mean([how.score(setting, *pair) for pair in pairs])) for setting in settings]
-        setting = settings[int(np.argmax(scores))]  # of equals the first
-    report = {"chosen_by": by, "setting": dict(setting), "score": how.params.score, "frames": len(train.truth)}
-    report |= {} if scores is None else {"scores": [round(score, DIGITS) for score in scores]}
-    return Choice(how.fit(setting, train), report | ({"remark": remark} if remark else {}), remark)
+    alone = by == "validation"
+    pairs = [(train, validation)] if alone else list(patient_folds(train, how.params.patient_folds))
+    settings = grid(how.classifier, how.params)
+    scores = [float(np.mean([how.score(setting, *pair) for pair in pairs])) for setting in settings] if pairs else []
+    setting = settings[int(np.argmax(scores))] if scores else settings[0]  # of equals the first
+    remark = _remark(how.by, by, bool(pairs))
+    report: dict[str, Any] = {"chosen_by": by if pairs else "nothing", "setting": dict(setting)}
+    report |= {"score": how.params.score, "scores": [round(score, DIGITS) for score in scores]}
+    report |= {"frames": len(train.truth), "remark": remark}
+    return Choice(how.fit(setting, train), report, remark)
+
+
+def _remark(asked: Chooser, by: Chooser, possible: bool) -> str | None:
+    if not possible:
+        return "too few patients with both classes to choose by: the first of the grid"
+    return None if by == asked else "validation has one class only: patients of the training side chose"
 
 
 def _constant(train: Side) -> Choice:

@@ -1,12 +1,14 @@
 """The numbers that describe each frame, for systems that open no picture: hand-made ones, or a network's."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.common.errors import Problem
+from stages.common.evaluation.predictions import remove_undeclared
 
 FEATURES = Path("data/features")
 TEXTURE = "texture"  # fitted on nothing, so one file serves every protocol and fold
@@ -20,6 +22,19 @@ def features_file(features: str, protocol: str, fold: str, seed: int) -> Path:
     """
     root = FEATURES / features
     return root / "frames.npy" if features == TEXTURE else root / protocol / fold / f"{seed}.npy"
+
+
+def clear_features(features: str, places: Iterable[tuple[str, str]], seed: int) -> None:
+    """Delete a network's features under protocols, folds and seeds no longer declared.
+
+    DVC leaves them there, and hashes them with the folder after the run: whichever of the stages that read the folder
+    runs first must leave it as the others find it.
+
+    Args:
+        places: (protocol, fold) of all that are declared.
+    """
+    if features != TEXTURE:
+        remove_undeclared(FEATURES / features, [features_file(features, *place, seed) for place in places])
 
 
 def unusable(path: Path, frames: int) -> list[Problem]:

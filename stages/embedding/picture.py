@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stages.common.files import replacing
 
-COLOURS = [*colormaps["tab10"].colors, *colormaps["tab20b"].colors]  # thirty; a cohort of more clips repeats them
+COLOURS = [*color_sequences["tab10"], *color_sequences["tab20b"]]  # thirty; a cohort of more clips repeats them
 DPI = 90
 
 
