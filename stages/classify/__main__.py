@@ -52,7 +52,7 @@ class Task:
     """One protocol and fold.
 
     Attributes:
-        features: file of the features of all frames.
+        features: file of the features of all frames; absolute, because a process keeps the folder that it started in.
         rows: side -> row numbers.
     """
 
@@ -121,7 +121,7 @@ def tasks_of(params: Shared, entry: Baseline, frames: pd.DataFrame) -> list[Task
     files = {place: features_file(entry.features, *place, params.seed) for place in places}
     problems = [problem for path in dict.fromkeys(files.values()) for problem in unusable(path, len(frames))]
     raise_all(problems, "the features cannot be used")
-    return [Task(*place, path, read_sides(place[0], int(place[1]), frames)) for place, path in files.items()]
+    return [Task(*place, path.resolve(), read_sides(place[0], int(place[1]), frames)) for place, path in files.items()]
 
 
 def main() -> None:

@@ -85,28 +85,31 @@ class Chooses:
 def choose(train: Side, validation: Side, how: Chooses) -> Choice:
     """Return a classifier fitted on `train`, its hyper-parameters chosen as params.yaml says.
 
-    Validation that lacks a class can rank nothing: then the patients of the training side choose. A training side with
-    one class teaches nothing: then every frame gets its prevalence.
+    Frames of one class rank nothing: where validation has no other, patients of the training side choose, and the
+    other way round. A training side with one class teaches nothing: then every frame gets its prevalence.
     """
     if not train.has_both:
         return _constant(train)
-    by = how.by if validation.has_both else "patients"
-    alone = by == "validation"
-    pairs = [(train, validation)] if alone else list(patient_folds(train, how.params.patient_folds))
+    by, pairs = _chooser(train, validation, how)
     settings = grid(how.classifier, how.params)
     scores = [float(np.mean([how.score(setting, *pair) for pair in pairs])) for setting in settings] if pairs else []
     setting = settings[int(np.argmax(scores))] if scores else settings[0]  # of equals the first
-    remark = _remark(how.by, by, bool(pairs))
-    report: dict[str, Any] = {"chosen_by": by if pairs else "nothing", "setting": dict(setting)}
+    said = f"{how.by} cannot choose, one class only: " + ("the first of the grid" if by == "nothing" else f"{by} chose")
+    remark = None if by == how.by else said
+    report: dict[str, Any] = {"chosen_by": by, "setting": dict(setting)}
     report |= {"score": how.params.score, "scores": [round(score, DIGITS) for score in scores]}
     report |= {"frames": len(train.truth), "remark": remark}
     return Choice(how.fit(setting, train), report, remark)
 
 
-def _remark(asked: Chooser, by: Chooser, possible: bool) -> str | None:
-    if not possible:
-        return "too few patients with both classes to choose by: the first of the grid"
-    return None if by == asked else "validation has one class only: patients of the training side chose"
+def _chooser(train: Side, validation: Side, how: Chooses) -> tuple[str, list[tuple[Side, Side]]]:
+    """Return who chooses, and the pairs of sides to fit on and to ask: the chooser wanted, else the other one."""
+    able: dict[str, list[tuple[Side, Side]]] = {
+        "validation": [(train, validation)] if validation.has_both else [],
+        "patients": list(patient_folds(train, how.params.patient_folds)),
+    }
+    wanted = sorted(able, key=lambda name: name != how.by)
+    return next(((name, able[name]) for name in wanted if able[name]), ("nothing", []))
 
 
 def _constant(train: Side) -> Choice:
