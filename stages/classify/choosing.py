@@ -104,12 +104,14 @@ def choose(train: Side, validation: Side, how: Chooses) -> Choice:
 
 def _chooser(train: Side, validation: Side, how: Chooses) -> tuple[str, list[tuple[Side, Side]]]:
     """Return who chooses, and the pairs of sides to fit on and to ask: the chooser wanted, else the other one."""
-    able: dict[str, list[tuple[Side, Side]]] = {
-        "validation": [(train, validation)] if validation.has_both else [],
-        "patients": list(patient_folds(train, how.params.patient_folds)),
-    }
-    wanted = sorted(able, key=lambda name: name != how.by)
-    return next(((name, able[name]) for name in wanted if able[name]), ("nothing", []))
+    for by in sorted(("validation", "patients"), key=lambda name: name != how.by):
+        if by == "patients":
+            pairs = list(patient_folds(train, how.params.patient_folds))
+        else:
+            pairs = [(train, validation)] if validation.has_both else []
+        if pairs:
+            return by, pairs
+    return "nothing", []
 
 
 def _constant(train: Side) -> Choice:

@@ -1,4 +1,7 @@
-"""Two coordinates a frame, and how far apart groups of frames stand in the space that the network's head reads."""
+"""Two coordinates a frame, and how far apart groups of frames stand in the space that the network's head reads.
+
+t-SNE is scikit-learn's. UMAP would look alike, and bring 213 MB of compiler and half a minute of compiling for 238 frames.
+"""
 
 from dataclasses import dataclass
 from typing import Any
