@@ -1,6 +1,6 @@
 """Two coordinates a frame, and how far apart groups of frames stand in the space that the network's head reads.
 
-t-SNE is scikit-learn's. UMAP would look alike, and bring 213 MB of compiler and half a minute of compiling for 238 frames.
+t-SNE is scikit-learn's. UMAP would bring 213 MB, mostly a compiler, and compile for half a minute to place 238 frames.
 """
 
 from dataclasses import dataclass
