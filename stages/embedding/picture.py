@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from stages.common.files import replacing
 
-COLOURS = [*color_sequences["tab10"], *color_sequences["tab20b"]]  # thirty; a cohort of more clips repeats them
+COLOURS = color_sequences["tab10"]
+MARKERS = "os^Dv"  # another shape for each ten colours; a cohort of more than fifty clips repeats them
 DPI = 90
 
 
@@ -24,7 +25,7 @@ def draw(path: Path, table: pd.DataFrame, title: str, axes_titles: dict[str, str
         title: above all.
         axes_titles: view -> what is written above its panels.
     """
-    figure = Figure(figsize=(12, 5.2 * len(axes_titles)), layout="constrained")
+    figure = Figure(figsize=(12, 5.2 * len(axes_titles)), dpi=DPI, layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(len(axes_titles), 2, squeeze=False)
     for row, (view, text) in zip(panels, axes_titles.items(), strict=True):
@@ -34,16 +35,16 @@ def draw(path: Path, table: pd.DataFrame, title: str, axes_titles: dict[str, str
             axes.set_title(f"{text}, by {'label' if column == 'labels' else 'clip'}", fontsize=10)
     with replacing(path) as partial:
         # no Software entry: matplotlib's version would change the bytes
-        FigureCanvasAgg(figure).print_png(partial, metadata={"Software": None}, pil_kwargs={"dpi": (DPI, DPI)})
+        FigureCanvasAgg(figure).print_png(partial, metadata={"Software": None})
 
 
 def _panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
     for number, (name, rows) in enumerate(table.groupby(column)):
         on_test = (rows["side"] == "test").to_numpy()
-        colour = COLOURS[number % len(COLOURS)]
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
         axes.scatter(
-            rows["x"], rows["y"], s=np.where(on_test, 34, 14), color=colour, label=f"{name} ({len(rows)})",
-            edgecolors=["black" if test else "none" for test in on_test], linewidths=0.9, alpha=0.8,
+            rows["x"], rows["y"], s=np.where(on_test, 34, 14), color=colour, marker=marker, alpha=0.8,
+            edgecolors="black", linewidths=np.where(on_test, 1.0, 0.0).tolist(), label=f"{name} ({len(rows)})",
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
