@@ -17,6 +17,7 @@ from tests.split_cohort import LABELS, cohort_labels, write_cohort
 PARAMS = """
 seed: 1
 labels: {bad_quality: {column: BAD QUALITY}, cord: {column: CORD}, fluid: {column: FLUID}}
+architectures: {resnet18: {}}
 protocols: {frame: {}, patient: {}}
 folds: {"0": {}, "1": {}, "2": {}}
 split:

@@ -150,7 +150,6 @@ def test_more_frames_than_shown_are_thinned_evenly(workspace: Path) -> None:
             "perplexity: 400.0",
             r"embedding\.perplexity: too large: expected below \d+ frames, got 400",
         ),
-        ("architecture: resnet18", "architecture: vgg16", r"data/features/vgg16/frame/0/1\.npy: no features"),
         ("protocol: frame", "protocol: leave_one_patient_out", r"embedding\.protocol: wrong value"),
         ("components: 5", "component: 5", r"embedding\.component: unknown key"),
     ],
@@ -160,3 +159,18 @@ def test_mistakes_in_params_are_named(workspace: Path, right: str, wrong: str, m
     (workspace / "params.yaml").write_text(FRAME_ONLY + SECTION.replace(right, wrong))
     with pytest.raises(PipelineError, match=message):
         embedding.main()
+
+
+def test_where_the_network_asked_for_was_dropped_another_is_shown_and_said(
+    workspace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = (workspace / "params.yaml").read_text()
+    dropped = asked.replace("architecture: resnet18, protocol: frame", "architecture: vgg16, protocol: patient")
+    (workspace / "params.yaml").write_text(dropped)
+    stale = workspace / "data/features/vgg16/frame/0/1.npy"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of a network no longer declared")
+    embedding.main()
+    assert (read(workspace)["architecture"], read(workspace)["protocol"]) == ("resnet18", "frame")
+    assert "vgg16 under patient is not declared: resnet18 under frame is shown" in capfd.readouterr().err
+    assert not stale.exists()

@@ -1,6 +1,6 @@
 """Show what one network's last activations tell apart: what the expert saw, or the clip.
 
-Reads   data/features/<architecture>/<protocol>/0/<seed>.npy  (N, D) activations before the head, opens no network
+Reads   data/features/<architecture>/<protocol>/<fold>/<seed>.npy  (N, D) activations before the head; opens no network
         data/extract_frames/frames.csv, data/label_merge/labels.csv, data/split/<protocol>.csv
 Writes  metrics/pictures/embedding.png   PCA and t-SNE, coloured by labels and by clip; test frames bear a ring
         metrics/plots/embedding.csv      view, frame_id, clip_id, patient, side, labels, x, y
@@ -11,6 +11,7 @@ clip's frames together. Training frames flatter it: their labels were learnt. Te
 neither the picture nor the numbers choose anything.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.common.dataset import read_frames, read_sides, read_truth
-from stages.common.errors import Problem, raise_all, run
-from stages.common.features import features_file, read_features, unusable
+from stages.common.errors import PipelineError, Problem, raise_all, run
+from stages.common.evaluation.predictions import remove_undeclared
+from stages.common.features import FEATURES, TEXTURE, features_file, read_features, unusable
 from stages.common.files import write_json
 from stages.common.params import read_params
+from stages.common.protocols import declared
 from stages.common.tables import write_table
 from stages.embedding.params import Embedding, Params
 from stages.embedding.picture import draw
@@ -58,10 +61,38 @@ def groupings(frames: pd.DataFrame, truth: NDArray[np.float32], labels: list[str
     return {**by_label, "labels": combinations(truth, labels), **by_place}
 
 
-def sides_of(protocol: str, frames: pd.DataFrame) -> Names:
+def shown_network(params: Params) -> tuple[str, str, str]:
+    """Return architecture, protocol and fold of the network that is shown: those asked for, while they are declared.
+
+    Raises:
+        PipelineError: nothing is trained.
+    """
+    asked, places = params.embedding, declared(params.protocols, params.folds)
+    if not places:
+        raise PipelineError("params.yaml: protocols and folds: no network is trained. Declare one, e.g. `frame: {}`.")
+    architecture = (
+        asked.architecture if asked.architecture in params.architectures else next(iter(params.architectures))
+    )
+    protocol = asked.protocol if asked.protocol in places else next(iter(places))
+    if (architecture, protocol) != (asked.architecture, asked.protocol):
+        told = f"{asked.architecture} under {asked.protocol} is not declared: {architecture} under {protocol} is shown"
+        print(f"note: params.yaml: embedding: {told}", file=sys.stderr)
+    return architecture, protocol, next(iter(places[protocol]))
+
+
+def forget_undeclared(params: Params) -> None:
+    """Delete features of networks that are no longer declared: DVC would hash them with the folder."""
+    places = [
+        (protocol, fold) for protocol, folds in declared(params.protocols, params.folds).items() for fold in folds
+    ]
+    keep = [features_file(name, *place, params.seed) for name in params.architectures for place in places]
+    remove_undeclared(FEATURES, [FEATURES / TEXTURE, *keep])
+
+
+def sides_of(protocol: str, fold: str, frames: pd.DataFrame) -> Names:
     """Return (N,) the side of each frame."""
     found = np.full(len(frames), "", dtype=object)
-    for side, rows in read_sides(protocol, 0, frames).items():
+    for side, rows in read_sides(protocol, int(fold), frames).items():
         found[rows] = side
     return found
 
@@ -89,9 +120,11 @@ def main() -> None:
     """Place, measure, draw."""
     params: Params = read_params(Params)
     asked, labels, frames = params.embedding, list(params.labels), read_frames()
-    path = features_file(asked.architecture, asked.protocol, "0", params.seed)
+    forget_undeclared(params)
+    architecture, protocol, fold = shown_network(params)
+    path = features_file(architecture, protocol, fold, params.seed)
     raise_all(mistakes(path, len(frames), asked), "the embedding cannot be shown")
-    sides, truth = sides_of(asked.protocol, frames), read_truth(labels, frames)
+    sides, truth = sides_of(protocol, fold, frames), read_truth(labels, frames)
     shown = np.linspace(0, len(frames) - 1, min(len(frames), asked.max_frames)).round().astype(int)
     values = read_features(path)[shown].astype(np.float64)
     frames, sides, truth = frames.iloc[shown], sides[shown], truth[shown]
@@ -103,14 +136,16 @@ def main() -> None:
     about = frames[["frame_id", "clip_id", "patient"]].assign(side=sides, labels=groups["labels"])
     table = rows_of(found, about.fillna({"labels": "unknown"}))
     write_table(OUT / "plots/embedding.csv", table)
-    write_json(OUT / "embedding.json", report(asked, params.seed, found, apart, len(shown)), sort_keys=False)
-    draw(OUT / "pictures/embedding.png", table, title_of(asked, apart), axes_titles(found))
+    write_json(
+        OUT / "embedding.json", report((architecture, protocol), params.seed, found, apart, len(shown)), sort_keys=False
+    )
+    draw(OUT / "pictures/embedding.png", table, title_of((architecture, protocol), apart), axes_titles(found))
 
 
-def report(asked: Embedding, seed: int, found: Places, apart: dict[str, Any], frames: int) -> dict[str, Any]:
+def report(network: tuple[str, str], seed: int, found: Places, apart: dict[str, Any], frames: int) -> dict[str, Any]:
     """Return what embedding.json says."""
     return {
-        **asked.model_dump(include={"architecture", "protocol"}),
+        **dict(zip(("architecture", "protocol"), network, strict=True)),
         "seed": seed,
         "frames": frames,
         "explained": [round(share, 4) for share in found.explained],
@@ -119,13 +154,13 @@ def report(asked: Embedding, seed: int, found: Places, apart: dict[str, Any], fr
     }
 
 
-def title_of(asked: Embedding, apart: dict[str, Any]) -> str:
+def title_of(network: tuple[str, str], apart: dict[str, Any]) -> str:
     """Return the line above the picture: the silhouettes of the test frames."""
     said = []
     for name in ("labels", "clip", "patient"):
         value = apart["test"][name]["value"]
         said.append(f"by {name} " + ("not estimable" if value is None else f"{value:.2f}"))
-    return f"{asked.architecture}, protocol {asked.protocol}: test frames (ringed), silhouette {', '.join(said)}"
+    return f"{network[0]}, protocol {network[1]}: test frames (ringed), silhouette {', '.join(said)}"
 
 
 def axes_titles(found: Places) -> dict[str, str]:
