@@ -42,17 +42,40 @@ NOISE = {"alexnet": 0.35, "resnet18": 0.2, "vgg16": 0.3}  # how far a model's sc
 def build(root: Path, params: str = PARAMS, unknown: float = 0.03, noise: dict[str, float] | None = None) -> None:
     """Write a workspace below `root`, which must be the working directory: stage split makes the splits."""
     write_cohort(root, cohort_labels(patients=9, clips=1, frames=60, unknown=unknown), params)
+    write_everything(root, noise or NOISE)
+
+
+def write_everything(root: Path, noise: dict[str, float]) -> None:
+    """Split the labels below `root`, the working directory, and write every network's training under every fold."""
     split.main()
     for protocol in ("frame", "patient", "leave_one_patient_out"):
         path = root / f"data/split/{protocol}.csv"
         if path.exists():
             for fold, rows in pd.read_csv(path, dtype={"fold": str}).groupby("fold"):
-                for model, far in (noise or NOISE).items():
+                for model, far in noise.items():
                     write_training(root, f"{protocol}/{fold}/1/{model}", rows, far)
+
+
+def write_system(root: Path, stage: str, model: str, protocols: tuple[str, ...], noise: float) -> None:
+    """Write what a classical model (`classify`) or one over time (`sequence`) says under `protocols`."""
+    for protocol in protocols:
+        for fold, rows in pd.read_csv(root / f"data/split/{protocol}.csv", dtype={"fold": str}).groupby("fold"):
+            place = f"{stage}/{model}/{protocol}/{fold}/1/{model}"
+            write_predictions(root, place, rows, noise)
+            content = {"params": {"seed": 1, "system": {"model": model}}, "giga_operations": 0.0}
+            (root / f"data/predictions/{place}.json").write_text(json.dumps(content))
 
 
 def write_training(root: Path, place: str, rows: pd.DataFrame, noise: float) -> None:
     """Write one training's predictions, sidecar and curve; the same place gives the same numbers."""
+    write_predictions(root, place, rows, noise)
+    write_sidecar(root, place, lr=0.01)
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [0.7, 0.5, 0.4], "validation_loss": [0.7, 0.6, 0.55]})
+    write_table(root / f"data/curves/{place}/history.csv", epochs)
+
+
+def write_predictions(root: Path, place: str, rows: pd.DataFrame, noise: float) -> None:
+    """Write a predictions table whose scores lie `noise` from the truth."""
     truth = pd.read_csv(root / "data/label_merge/labels.csv").set_index("frame_id")
     asked = rows[rows["side"] != "train"].sort_values("frame_id")
     real = truth.loc[asked["frame_id"], list(LABELS)].fillna(0.5).to_numpy()
@@ -61,9 +84,6 @@ def write_training(root: Path, place: str, rows: pd.DataFrame, noise: float) -> 
     scores.insert(0, "frame_id", asked["frame_id"].to_numpy())
     scores.insert(1, "split", asked["side"].to_numpy())
     write_table(root / f"data/predictions/{place}.csv", scores)
-    write_sidecar(root, place, lr=0.01)
-    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [0.7, 0.5, 0.4], "validation_loss": [0.7, 0.6, 0.55]})
-    write_table(root / f"data/curves/{place}/history.csv", epochs)
 
 
 def write_sidecar(root: Path, place: str, **params: Any) -> None:
