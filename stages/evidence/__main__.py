@@ -28,6 +28,8 @@ evidence.json, everything over test rows but where it says validation:
                   all), exact, caveat, why}; negative differences are for the winner
       all_pairs   {pairs: [the same of every pair, p_holm, separated], sentence, why}; below `all_pairs_from` patients
                   pairs is null and the sentence says that this cohort cannot separate the models
+      time        [the same of each model over frames in time against the network it reads, p_holm, sentence, why]: the
+                  sentence says plainly whether time helps; negative differences are for time
       win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
 
 What is not estimable is null, and `why` beside it says what is missing.
@@ -53,6 +55,7 @@ from stages.evidence.comparison import all_pairs, losses_of, named_beforehand
 from stages.evidence.figures import interval_rows, metrics_of, patient_rows
 from stages.evidence.params import Params, generator, simplest_first
 from stages.evidence.resamples import win_shares
+from stages.evidence.time import networks_read, time_gains
 
 OUT = Path("metrics")
 HEADLINES = (LEAVE_ONE_OUT, "patient", "frame")  # the most honest first
@@ -105,7 +108,11 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
         for side, mine in sides.items()
     }  # fmt: skip
     comparison |= {"simplest_first": simplest, "caveat": caveat(of.rows, protocol)}
-    return {"comparison": comparison, "all_pairs": pairs, "win_shares": shares}
+    gains = time_gains(
+        networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, section.confidence,
+        section.permutations, generator(params.seed, protocol, "time"),
+    )  # fmt: skip
+    return {"comparison": comparison, "all_pairs": pairs, "time": gains, "win_shares": shares}
 
 
 def caveat(rows: Rows, protocol: str) -> str | None:

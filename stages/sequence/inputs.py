@@ -1,6 +1,7 @@
 """A network's features as inputs: standardised, and turned to their main components, by the training side alone."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,9 @@ class Scaling:
 
     def __call__(self, features: NDArray[np.floating]) -> Array:
         """Return (N, C) inputs of (N, D) features, or (N, D) where there are no components."""
-        standard = (features.astype(np.float32) - self.mean) / self.spread
-        inputs: Array = standard if self.components is None else standard @ self.components.T
+        inputs: Any = (features.astype(np.float32) - self.mean) / self.spread
+        if self.components is not None:
+            inputs = inputs @ self.components.T
         return np.ascontiguousarray(inputs, dtype=np.float32)
 
 
@@ -48,7 +50,7 @@ def scaling_of(features: NDArray[np.floating], train: Rows, components: int | No
     if components is not None:
         kept = min(components, *seen.shape)
         found = PCA(kept, svd_solver="randomized", random_state=seed % 2**32).fit((seen - mean) / spread)
-        # one scale for all: whitening would blow up what hardly varies, where in-sample features differ most from new ones
+        # one scale for all: whitening would blow up what hardly varies, which new frames share least with those learnt
         scale = np.sqrt(max(float(found.explained_variance_.mean()), FLAT))
         turned = (found.components_ / scale).astype(np.float32)
     return Scaling(mean.astype(np.float32), spread.astype(np.float32), turned)

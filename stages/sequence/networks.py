@@ -129,7 +129,7 @@ class _Layer(nn.Module):
 
 
 def speeds(count: int, window_s: float) -> Tensor:
-    """Return (count,) rotations in radians a second; periods from SHORTEST_S to twice the window, evenly in logarithm."""
+    """Return (count,) rotations, radians a second: periods from SHORTEST_S to twice the window, even in logarithm."""
     slowest = max(2 * window_s, SHORTEST_S)
     periods = torch.logspace(math.log10(SHORTEST_S), math.log10(slowest), count, dtype=torch.float64)
     return 2 * math.pi / periods

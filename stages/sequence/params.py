@@ -11,6 +11,7 @@ from stages.common.protocols import PATIENT_DISJOINT, FoldKey, Nothing, Protocol
 from stages.sequence.networks import Shape
 
 Kept = Literal["best", "last"]
+SMOOTHERS = ("median", "hmm")  # of a network's probabilities
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -62,16 +63,14 @@ class Entry(Strict):
     """An entry of `sequences`."""
 
     model: Literal["gru", "lstm", "transformer", "median", "hmm"]
-    features: str  # a key of `architectures`: whose features, or for median and hmm whose probabilities
+    features: str  # a key of `architectures`: its features, or for median and hmm its probabilities
 
 
 class Shared(Strict):
     """What every system reads of params.yaml."""
 
     seed: int = Field(ge=0)
-    seeds: dict[str, Nothing]  # with `architectures`: which predictions belong here, so that the others are deleted
     labels: Annotated[dict[LabelName, Label], Field(min_length=1)]
-    architectures: dict[str, Any]
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
     sequence: Section
@@ -98,17 +97,6 @@ def disjoint_folds(params: Shared) -> dict[str, list[str]]:
         "params.yaml has mistakes",
     )
     return chosen
-
-
-def refuse_unknown_features(system: str, entry: Entry, params: Shared) -> None:
-    """Raise PipelineError where `features` is no declared architecture."""
-    if entry.features not in params.architectures:
-        where = f"params.yaml: sequences.{system}.features"
-        known = f"one of {', '.join(params.architectures)}"
-        remedy = "Name a key of `architectures`."
-        raise_all(
-            [Problem(where, "unknown architecture", known, repr(entry.features), remedy)], "params.yaml has mistakes"
-        )
 
 
 def shape_of(section: Section, inputs: int, labels: int) -> Shape:

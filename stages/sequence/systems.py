@@ -100,7 +100,7 @@ def markov_answers(probabilities: Values, fold: Fold, section: Section) -> Answe
     """
     chain = chain_of(fold.stretches["train"], fold.truth)
     losses = _losses_at(probabilities, fold, chain, section.causal)
-    chosen = float(TEMPERATURES[int(np.argmin(losses))])
+    chosen = float(TEMPERATURES[int(np.argmin(losses))]) if np.isfinite(losses).all() else 1.0  # no label is known
     said = np.full(probabilities.shape, np.nan)
     for stretch in fold.held_out:
         said[stretch.rows] = _run(probabilities, stretch, chain, chosen, section.causal)

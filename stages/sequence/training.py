@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stages.common.errors import PipelineError
 from stages.common.progress import bar
 from stages.sequence.batches import Batch, pad
 from stages.sequence.losses import constant_labels, log_loss, masked_loss
@@ -74,10 +75,10 @@ def fit(network: nn.Module, data: Data, section: Section, kept: Kept, seed: int,
 
 
 def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
-    """Return the epoch whose weights stay."""
+    """Return the epoch whose weights stay; of equals the later, as where validation has no known label."""
     if kept == "last":
         return history[-1]
-    return min(history, key=lambda line: (line.constant_labels, line.validation_loss))
+    return min(history, key=lambda line: (line.constant_labels, line.validation_loss, -line.epoch))
 
 
 def _step(
@@ -95,6 +96,10 @@ def _judged(network: nn.Module, data: Data, number: int, batch: int) -> Epoch:
     said = answers(network, data, stretches, batch)
     rows = np.concatenate([stretch.rows for stretch in stretches])
     loss = float(log_loss(said[rows], data.truth[rows]))
+    if np.isnan(loss):
+        raise PipelineError(
+            f"epoch {number}: expected answers that are numbers, got NaN on validation. Lower sequence.lr."
+        )
     return Epoch(number, loss, constant_labels(said[rows], data.truth[rows]))
 
 
