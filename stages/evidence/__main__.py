@@ -88,6 +88,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
     models = {model: answers for model, answers in of.models.items() if model not in BASELINES}
     sides = {side: of.rows.on(side) for side in ("validation", "test")}
     judged = {model: judge(of.rows, answers, labels, rule) for model, answers in models.items()}
+    simplest = [model for model in simplest if model in models]  # none over time where clips are cut
     fit = [model for model in simplest if not judged[model].reasons]
     test = of.rows[sides["test"]]
     losses = {model: losses_of(test, answers[sides["test"]], labels, rule) for model, answers in models.items()}

@@ -36,15 +36,16 @@ def time_gains(
     pairs = {system: network for system, network in sequences.items() if {system, network} <= set(whole)}
     found = [compare(*pair, whole, permutations, rng) for pair in pairs.items()]
     corrected = multipletests([each["p"] for each in found], method="holm")[1].tolist() if found else []
-    told = {system: _not_estimable(system, network) for system, network in sequences.items()}
+    told = {system: _not_compared(system, network, network in losses) for system, network in sequences.items()}
     for each, p in zip(found, corrected, strict=True):
         sentence = sentence_of(each, p, len(found), 1 - confidence)
         told[each["models"][0]] = each | {"p_holm": round(p, DIGITS), "sentence": sentence, "why": None}
     return list(told.values())
 
 
-def _not_estimable(system: str, network: str) -> Compared:
+def _not_compared(system: str, network: str, declared: bool) -> Compared:
     why = "the rule's loss is not estimable: no test frame has the cases of one of its rates"
+    why = why if declared else f"{network} is no key of `architectures`"
     empty: Compared = dict.fromkeys(KEYS)
     sentence = f"whether time helps {network} cannot be told by {system}: {why}"
     return empty | {"models": [system, network], "p_holm": None, "sentence": sentence, "why": why}
