@@ -111,6 +111,6 @@ def smoothed(told: Values, times_s: Times, chain: Chain) -> Values:
         kept = chain.kept(times_s[place + 1] - times_s[place])
         ahead = np.exp(np.clip(told[place + 1] + later[place + 1], -500.0, 500.0))  # no overflow
         present, absent = chain.share + (1 - chain.share) * kept, chain.share * (1 - kept)  # chance of present next
-        later[place] = np.log(present * ahead + 1 - present) - np.log(absent * ahead + 1 - absent)
+        later[place] = np.log(present * ahead + (1 - present)) - np.log(absent * ahead + (1 - absent))
     before = np.clip(filtered(told, times_s, chain), CERTAIN, 1 - CERTAIN)
     return np.asarray(expit(logit(before) + later))
