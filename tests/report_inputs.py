@@ -204,6 +204,7 @@ class Made:
             },
             "comparison": named | (compared if self.estimable else {"models": None}),
             "all_pairs": {"pairs": None, "sentence": "this cohort cannot separate two models", "why": "2 patients"},
+            "time": [],
             "win_shares": {"validation": none, "test": shares if self.estimable else none},
             "seeds": self.seeds(),
         }  # fmt: skip

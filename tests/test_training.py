@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from stages.common.vision import torchvision
 from stages.train.answers import constant_labels, features, normalised, predict
 from stages.train.loop import learning_of, optimizer_of, rate_at, step, train_epochs
 from stages.train.loss import batches, combination_weights, masked_loss, positive_weights
+from stages.train.outputs import Place, write_logits
 from stages.train.recipe import Pictures, Recipe
 
 FIVE = ("alexnet", "vgg16", "resnet18", "resnet34", "densenet121")
@@ -217,3 +219,15 @@ def test_features_are_what_the_head_turns_into_the_answers() -> None:
     assert found.shape == (5, 512)
     assert found.dtype == torch.float16
     assert torch.allclose(network.fc(found.float()), predict(network, grey, RECIPE), atol=1e-2)
+
+
+def test_features_and_logits_are_written_for_every_frame_below_the_networks_name(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, grey = Small(), torch.randint(0, 256, (5, 8, 8), dtype=torch.uint8)
+    place = Place(Path("patient/0/1"), "small")
+    assert [str(place.features), str(place.logits)] == [
+        "data/features/small/patient/0/1.npy",
+        "data/logits/small/patient/0/1.npy",
+    ]
+    write_logits(tmp_path / "1.npy", network, grey, RECIPE)
+    assert np.array_equal(np.load(tmp_path / "1.npy"), predict(network, grey, RECIPE).numpy())

@@ -28,6 +28,8 @@ evidence.json, everything over test rows but where it says validation:
                   all), exact, caveat, why}; negative differences are for the winner
       all_pairs   {pairs: [the same of every pair, p_holm, separated], sentence, why}; below `all_pairs_from` patients
                   pairs is null and the sentence says that this cohort cannot separate the models
+      time        [the same of each model over frames in time against the network it reads, p_holm, sentence, why]: the
+                  sentence says plainly whether time helps; negative differences are for time
       win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
       seeds       {seeds, models: {network: {macro F1, loss of the rule: {values (a seed each), lowest, highest,
                   spread}}}, why}: what chance in training does; the first seed is that of all other figures
@@ -58,6 +60,7 @@ from stages.evidence.figures import interval_rows, metrics_of, patient_rows
 from stages.evidence.noise import noise
 from stages.evidence.params import Params, generator, simplest_first
 from stages.evidence.resamples import win_shares
+from stages.evidence.time import networks_read, time_gains
 
 OUT = Path("metrics")
 HEADLINES = (LEAVE_ONE_OUT, "patient", "frame")  # the most honest first
@@ -89,7 +92,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
     models = {model: answers for model, answers in of.models.items() if model not in BASELINES}
     sides = {side: of.rows.on(side) for side in ("validation", "test")}
     judged = {model: judge(of.rows, answers, labels, rule) for model, answers in models.items()}
-    simplest = [model for model in simplest if model in models]
+    simplest = [model for model in simplest if model in models]  # none over time where clips are cut
     fit = [model for model in simplest if not judged[model].reasons]
     test = of.rows[sides["test"]]
     losses = {model: losses_of(test, answers[sides["test"]], labels, rule) for model, answers in models.items()}
@@ -110,7 +113,11 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
         for side, mine in sides.items()
     }  # fmt: skip
     comparison |= {"simplest_first": simplest, "caveat": caveat(of.rows, protocol)}
-    return {"comparison": comparison, "all_pairs": pairs, "win_shares": shares}
+    gains = time_gains(
+        networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, CONFIDENCE,
+        section.permutations, generator(params.seed, protocol, "time"),
+    )  # fmt: skip
+    return {"comparison": comparison, "all_pairs": pairs, "time": gains, "win_shares": shares}
 
 
 def caveat(rows: Rows, protocol: str) -> str | None:

@@ -10,12 +10,13 @@ Writes  data/predictions/<protocol>/<fold>/<seed>/<model>.csv   frame_id, split,
         data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle
         data/features/<model>/<protocol>/<fold>/<seed>.npy      what the head is given for every frame's original:
                                                                 (N, D) float16, rows of frames.csv
+        data/logits/<model>/<protocol>/<fold>/<seed>.npy        and what the head makes of it: (N, L) float32
 
 Derived pictures inherit their frame's side; validation and test read the originals only. `train.kept_epoch` says for
 each protocol whether the best epoch on validation is kept, or the last, fixed beforehand; test rows choose nothing.
 `lr` is the rate of the new head and each backbone has a scale of its own: at lr 0.01 with Adam a plain fine-tune of
 AlexNet or VGG16 collapses into constant answers. Folds of leave one patient out write no bundle, because one set of
-bundles is 0.9 GB; further seeds, which show optimisation noise, write no features either.
+bundles is 0.9 GB; further seeds, which show optimisation noise, write neither features nor logits.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from stages.common.variants import VARIANT_NAMES
 from stages.common.weights import load_weights
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import train_epochs
-from stages.train.outputs import Place, write_features, write_predictions
+from stages.train.outputs import Place, write_features, write_logits, write_predictions
 from stages.train.params import Architecture, Kept, KeptEpoch, Shared, Train, params_of, recipe_of
 from stages.train.pictures import gather
 from stages.train.recipe import Epoch, Pictures, Recipe
@@ -161,6 +162,7 @@ def main() -> None:
     if "features" not in asked.without:
         every = gather(np.arange(len(frames)), truth, ["original"], device)
         write_features(place.features, network, every.grey, recipe)
+        write_logits(place.logits, network, every.grey, recipe)
     if "bundle" not in asked.without:
         write_bundle(place.of("train", ".safetensors"), network, _describe(asked.architecture, size, params))
 

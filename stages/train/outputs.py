@@ -31,6 +31,11 @@ class Place:
         """Return where the features lie: below the network's name, because who uses them reads one network's."""
         return DATA / "features" / self.name / f"{self.fold}.npy"
 
+    @property
+    def logits(self) -> Path:
+        """Return where the logits of all frames lie: below the network's name, for the same reason."""
+        return DATA / "logits" / self.name / f"{self.fold}.npy"
+
 
 def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:
     """Return one row a frame: frame_id, split, one probability a label."""
@@ -58,3 +63,9 @@ def write_features(path: Path, network: nn.Module, grey: Tensor, recipe: Recipe)
     """Write (N, D) float16, a row a frame: three digits are enough for neighbours and trees, at half the disk."""
     with replacing(path) as partial, partial.open("wb") as file:
         np.save(file, features(network, grey, recipe).numpy())
+
+
+def write_logits(path: Path, network: nn.Module, grey: Tensor, recipe: Recipe) -> None:
+    """Write (N, L) float32, a row a frame: what the network says of frames it learnt from, too."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, predict(network, grey, recipe).cpu().numpy())

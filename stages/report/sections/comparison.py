@@ -58,6 +58,7 @@ def _protocol(data: Data, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
         "charts": charts,
         "table": table,
         "comparison": of["comparison"],
+        "time": [each["sentence"] for each in of["time"]],
         "paired": _paired(of["comparison"]),
         "wins": _wins(data, of["win_shares"]),
     }

@@ -1,0 +1,123 @@
+"""Fit one system to the training side of a fold, and let it answer for every frame of the other two sides."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.common.progress import bar
+from stages.sequence.inputs import scaling_of
+from stages.sequence.losses import log_loss, seeded
+from stages.sequence.networks import Kind, build
+from stages.sequence.params import Kept, Section, shape_of
+from stages.sequence.smoothing import Chain, Values, chain_of, evidence, filtered, median, smoothed
+from stages.sequence.stretches import Rows, Stretch
+from stages.sequence.training import Data, answers, fit
+
+TEMPERATURES = 2.0 ** np.arange(-1, 6.25, 0.25)  # 0.5 to 64, tried on validation
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a system may see of one fold.
+
+    Attributes:
+        name: `<protocol>/<fold>`.
+        truth: (N, L) 1, 0 or NaN; rows of the test side are NaN, so that nothing can look at them.
+        sides: side -> rows.
+        stretches: side -> stretches.
+    """
+
+    name: str
+    truth: NDArray[np.float32]
+    sides: dict[str, Rows]
+    stretches: dict[str, list[Stretch]]
+
+    @property
+    def held_out(self) -> list[Stretch]:
+        """Stretches of validation and test."""
+        return [*self.stretches["validation"], *self.stretches["test"]]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a system says, and how it came to it.
+
+    Attributes:
+        said: (N, L) probabilities, NaN on the training side.
+        chosen: what validation chose, for the sidecar.
+        operations: multiply-adds a frame, beside the network's.
+    """
+
+    said: Values
+    chosen: dict[str, Any]
+    operations: int
+
+
+def network_answers(
+    kind: Kind, features: NDArray[np.floating], fold: Fold, section: Section, kept: Kept, seed: int
+) -> Answered:
+    """Train a GRU, an LSTM or a transformer on the training side's features.
+
+    Args:
+        kind: which.
+        features: (N, D) of a network that learnt from this fold's training side alone.
+        fold: the sides.
+        section: `sequence`.
+        kept: which epoch's weights stay.
+        seed: of weights, dropout, noise and order.
+    """
+    own = seeded(seed, kind, fold.name)
+    scaling = scaling_of(features, fold.sides["train"], section.components, own)
+    data = Data(scaling(features), fold.truth, fold.stretches)
+    network = build(kind, shape_of(section, data.inputs.shape[1], fold.truth.shape[1]))
+    line = fit(network, data, section, kept, own, f"{kind} {fold.name}")
+    operations = sum(value.numel() for value in network.parameters() if value.ndim == 2)
+    turning = 0 if scaling.components is None else scaling.components.size
+    return Answered(answers(network, data, fold.held_out, section.batch), {"epoch": line.epoch}, operations + turning)
+
+
+def median_answers(probabilities: Values, fold: Fold, section: Section) -> Answered:
+    """Smooth the network's probabilities by their running median.
+
+    Args:
+        probabilities: (N, L) of the network; NaN on the training side, of which nothing is asked.
+        fold: the sides.
+        section: `sequence`.
+    """
+    said = np.full(probabilities.shape, np.nan)
+    for stretch in fold.held_out:
+        said[stretch.rows] = median(probabilities[stretch.rows], stretch.times_s, section.median_s, section.causal)
+    return Answered(said, {}, 0)
+
+
+def markov_answers(probabilities: Values, fold: Fold, section: Section) -> Answered:
+    """Filter the network's probabilities by a chain that the training side's labels make.
+
+    The temperature of the probabilities is chosen by the loss of the *filtered* answers on validation: neighbouring
+    frames err alike, and a chain that took them for independent witnesses would be far too sure.
+    """
+    chain = chain_of(fold.stretches["train"], fold.truth)
+    losses = _losses_at(probabilities, fold, chain, section.causal)
+    chosen = float(TEMPERATURES[int(np.argmin(losses))]) if np.isfinite(losses).all() else 1.0  # no label is known
+    said = np.full(probabilities.shape, np.nan)
+    for stretch in fold.held_out:
+        said[stretch.rows] = _run(probabilities, stretch, chain, chosen, section.causal)
+    return Answered(said, {"temperature": round(chosen, 4)}, 0)
+
+
+def _losses_at(probabilities: Values, fold: Fold, chain: Chain, causal: bool) -> Values:
+    """Return the loss on validation at each of `TEMPERATURES`."""
+    stretches = fold.stretches["validation"]
+    truth = np.concatenate([fold.truth[stretch.rows] for stretch in stretches])
+    losses = []
+    for temperature in bar(TEMPERATURES, f"hmm {fold.name}", unit="temperature"):
+        said = [_run(probabilities, stretch, chain, temperature, causal) for stretch in stretches]
+        losses.append(float(log_loss(np.concatenate(said), truth)))
+    return np.array(losses)
+
+
+def _run(probabilities: Values, stretch: Stretch, chain: Chain, temperature: float, causal: bool) -> Values:
+    told = evidence(probabilities[stretch.rows], chain, temperature)
+    return (filtered if causal else smoothed)(told, stretch.times_s, chain)
