@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,24 @@ def _content(data: Mapping[str, Any], kind: str, path: str) -> dict[str, Any]:
     return dict(((data.get(kind) or {}).get(path) or {}).get("data") or {})
 
 
+def fetch(rev: str, paths: Iterable[Path], folder: Path) -> None:
+    """Copy outputs of an experiment below `folder`, from DVC's cache.
+
+    Raises:
+        PipelineError: they are no longer there.
+    """
+    files = DVCFileSystem(str(Path.cwd()), rev=rev)
+    for path in paths:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            files.get(str(path), str(target), recursive=True)
+        except FileNotFoundError as error:
+            raise PipelineError(
+                f"{path} of experiment {rev[:7]} is gone from DVC's cache: {error}. Run it again."
+            ) from error
+
+
 def patient_scores(experiment: Experiment) -> PatientScores:
     """Return what each patient's test frames gave, from the predictions of a finished experiment.
 
@@ -89,17 +107,8 @@ def patient_scores(experiment: Experiment) -> PatientScores:
         PipelineError: its outputs are no longer in DVC's cache.
     """
     content = experiment.params
-    files = DVCFileSystem(str(Path.cwd()), rev=experiment.rev)
     with tempfile.TemporaryDirectory() as folder:
-        for path in (PREDICTIONS, LABELS, SPLIT):
-            target = Path(folder, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                files.get(str(path), str(target), recursive=True)
-            except FileNotFoundError as error:
-                raise PipelineError(
-                    f"{path} of experiment {experiment.rev[:7]} is gone from DVC's cache: {error}. Run it again."
-                ) from error
+        fetch(experiment.rev, (PREDICTIONS, LABELS, SPLIT), Path(folder))
         with contextlib.chdir(folder):
             threshold = Threshold.model_validate(content["evaluate"]["threshold"])
             found = read_answers(Declared.model_validate(read_by(Declared, content)), threshold)
