@@ -12,9 +12,11 @@ import torch
 from experiments.workload import Cohort, Training
 from stages.common.models import build, head_name
 from stages.common.progress import bar
+from stages.train.answers import predict
 from stages.train.device import device_of, set_deterministic
-from stages.train.loop import Pictures, predict, train_epochs
+from stages.train.loop import train_epochs
 from stages.train.params import params_of, recipe_of
+from stages.train.recipe import Pictures
 
 LONG_ENOUGH_S = 6.0  # of timed steps a network, in ROUNDS; but one step a round at the least, and STEPS at the most
 ROUNDS = 3  # the fastest counts: other work on the machine only ever slows
@@ -67,8 +69,8 @@ def measure(content: Mapping[str, Any]) -> dict[str, Rate]:
 
 
 def _rate(name: str, params: Any, size_px: int, device: torch.device) -> Rate:
-    recipe = recipe_of(params.model_copy(update={"epochs": 1}), getattr(params.architectures, name))
-    network = build(name, len(params.labels)).to(device)
+    recipe = recipe_of(params.model_copy(update={"epochs": 1}), getattr(params.architectures, name), params.seed)
+    network = build(name, len(params.labels), size_px).to(device)
     head, batch = head_name(network), recipe.batch_size
     some = _pictures(batch * STEPS, size_px, len(params.labels), device)
     few = Pictures(some.grey[:2], some.truth[:2])

@@ -86,12 +86,14 @@ def trainings_of(content: Mapping[str, Any], frames: int) -> list[Training]:
         frames: kept in the whole cohort; a fold tests an equal share of them.
     """
     variants = sum(content["train"]["variants"].values())
-    found = []
+    found, runs = [], 1 + len(content["seeds"])
     for protocol, folds in declared(content["protocols"], content["folds"]).items():
         train, validation, test = _sides(frames, len(folds), protocol, content["split"]["shares"])
         learnt = round(train * variants * content["epochs"])
         looked_at = round(validation * (content["epochs"] + 1) + test)
-        found += [Training(protocol, name, learnt, looked_at) for name in content["architectures"] for _ in folds]
+        found += [
+            Training(protocol, name, learnt, looked_at) for name in content["architectures"] for _ in folds
+        ] * runs
     return found
 
 

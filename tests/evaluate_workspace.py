@@ -16,7 +16,10 @@ PARAMS = """
 seed: 1
 cohort: phantom
 labels: {bad_quality: {column: BAD QUALITY}, cord: {column: CORD}, fluid: {column: FLUID}}
+seeds: {}
 architectures: {alexnet: {}, resnet18: {}, vgg16: {}}
+baselines: {}
+sequences: {}
 protocols: {frame: {}, patient: {}}
 folds: {"0": {}, "1": {}, "2": {}}
 split:
@@ -32,6 +35,7 @@ evaluate:
     subject_to: {fluid: {sensitivity: 0.5}, cord: {specificity: 0.5}}
 """
 FRAME_ONLY = PARAMS.replace(", patient: {}", "").replace('{"0": {}, "1": {}, "2": {}}', "{}")
+GIGA_OPERATIONS = {"alexnet": 0.71, "resnet18": 1.81, "densenet121": 2.83, "vgg16": 15.47}
 NOISE = {"alexnet": 0.35, "resnet18": 0.2, "vgg16": 0.3}  # how far a model's scores are from the truth
 
 
@@ -64,7 +68,8 @@ def write_training(root: Path, place: str, rows: pd.DataFrame, noise: float) -> 
 
 def write_sidecar(root: Path, place: str, **params: Any) -> None:
     """Write `<model>.json`; each model has an architecture entry of its own."""
-    content = {"params": {"seed": 1, "train": {"batch_size": 64}, **params, "architecture": {"name": place}}}
+    made = {"seed": 1, "train": {"batch_size": 64}, **params, "architecture": {"name": place}}
+    content = {"params": made, "giga_operations": GIGA_OPERATIONS.get(place.rsplit("/", 1)[-1], 0.0)}
     (root / f"data/predictions/{place}.json").write_text(json.dumps(content))
 
 

@@ -123,7 +123,7 @@ def trained(workspace: Path, models: Sequence[str], seed: int) -> Found:
         write_table(path, noisy.set_index(order).sort_index().astype(dict.fromkeys(labels, "Int64")))
         for fold in content["folds"]:
             for model in models:
-                stage(folder, "stages.train", LEAVE_ONE_OUT, fold, model, "--predictions-only")
+                stage(folder, "stages.train", LEAVE_ONE_OUT, fold, model, "--without", "bundle", "features")
         stage(folder, "stages.label_review")
         rows = json.loads((folder / "metrics/label_review.json").read_text())["rows"]
         return measure(noisy, mistakes, rows, labels)

@@ -15,8 +15,8 @@ from tests.workspace import ROOT, read_params_file
 BASELINES = ("label_copy", "majority")
 LEFT_OUT = "left out on purpose"  # the reason that stands wherever the small cohort has no figure
 SECTIONS = (
-    "seed", "cohort", "size_px", "lr", "epochs", "labels", "architectures", "protocols", "folds", "extract_frames",
-    "label_merge", "preprocess", "split", "train", "evaluate", "report",
+    "seed", "cohort", "size_px", "lr", "epochs", "labels", "architectures", "baselines", "sequences", "protocols", "folds",
+    "extract_frames", "label_merge", "preprocess", "split", "train", "evaluate", "report",
 )  # fmt: skip
 
 

@@ -23,7 +23,6 @@ evidence:
   resamples: 300
   permutations: 4096
   all_pairs_from: 10
-  giga_operations: {alexnet: 0.71, resnet18: 1.81, vgg16: 15.47, densenet121: 2.83}
 """
 WHOLE = PARAMS + SECTION
 NO_FOLDS = WHOLE.replace('folds: {"0": {}, "1": {}, "2": {}}', "folds: {}")
@@ -294,7 +293,6 @@ def test_a_dropped_model_leaves_the_file_and_its_predictions(own: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ("resnet18: 1.81, ", "", r"evidence\.giga_operations: model missing: .* none for resnet18"),
         ("confidence: 0.95", "confidence: 95", r"evidence\.confidence"),
         ("resamples: 300", "resamples: 3", r"evidence\.resamples"),
         ("all_pairs_from: 10", "all_pairs: 10", r"evidence\.all_pairs\b.*unknown key"),

@@ -10,8 +10,8 @@ from torch import nn
 from stages.common.errors import PipelineError
 from stages.common.params import read_params
 from stages.train import __main__ as train
-from stages.train.loop import Epoch, Pictures, Recipe
 from stages.train.params import KeptEpoch, Shared
+from stages.train.recipe import Epoch, Pictures, Recipe
 from tests.workspace import ROOT
 
 RECIPE = Recipe(

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 
 from stages.common.bundle import Bundle, read_bundle, write_bundle
 from stages.common.errors import PipelineError
-from stages.common.models import _modern_names, build, load_weights, refuse_small_pictures
+from stages.common.models import build, refuse_small_pictures
 from stages.common.vision import torchvision
+from stages.common.weights import _modern_names, load_weights
 from tests.test_preprocess import params as preprocess_params
 
 
@@ -91,7 +92,9 @@ def test_a_file_that_fits_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(PipelineError, match=r"expected random, imagenet or a file, got 'nowhere.pth'"):
+    with pytest.raises(
+        PipelineError, match=r"expected random, imagenet, a file or a folder with SHA256SUMS, got 'nowhere.pth'"
+    ):
         load_weights(build("resnet18", 3), "resnet18", "nowhere.pth", None)
 
 

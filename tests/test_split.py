@@ -14,12 +14,14 @@ from stages.common.errors import PipelineError
 from stages.common.tables import SIDES
 from stages.split import __main__ as split
 from stages.split.patient_search import (
+    ENOUGH,
     Search,
     assign_folds,
     best_assignment,
     deviation_of,
     deviations,
     patient_counts,
+    shortage,
     side_sums,
 )
 from stages.split.proof import describe, prove, refuse_leaks
@@ -91,19 +93,22 @@ def counts_of(labels: pd.DataFrame) -> np.ndarray:
 
 
 def cost(assignment: tuple[int, ...], counts: np.ndarray) -> tuple[float, float]:
-    """The objective again, slowly and by another way: (missing classes, deviation)."""
-    missing, frames, apart = 0, [], []
+    """The objective again, slowly and by another way: (missing classes, deviation and a tenth of patients short)."""
+    missing, short, frames, apart = 0, 0, [], []
     for side, share in enumerate(SHARES):
         mine = counts[[place for place, chosen in enumerate(assignment) if chosen == side]].sum(axis=0)
         if mine[0] == 0:
             return np.inf, np.inf
         frames.append(abs(mine[0] / counts[:, 0].sum() - share / 100))
+        theirs = counts[np.flatnonzero(np.array(assignment) == side), 1:]
+        bearers = [sum(1 for number in kind if number) for kind in theirs.T]
+        short += sum(max(2 - number, 0) for number in bearers)
         for label in range(3):
             positive, negative = mine[1 + label], mine[4 + label]
             missing += (positive == 0) + (negative == 0)
             whole = counts[:, 1 + label].sum() / (counts[:, 1 + label].sum() + counts[:, 4 + label].sum())
             apart.append(abs(positive / (positive + negative) - whole) if positive + negative else 1)
-    return missing, round(np.mean(frames) + np.mean(apart), 10)
+    return missing, round(0.1 * short + np.mean(frames) + np.mean(apart), 10)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -112,8 +117,15 @@ def test_the_exhaustive_search_finds_what_brute_force_finds(seed: int) -> None:
     found = best_assignment(counts, SHARES, SEARCH, np.random.default_rng(seed))
     best = min(cost(assignment, counts) for assignment in itertools.product(range(3), repeat=6))
     assert cost(tuple(found), counts) == best
-    reported = deviation_of(found, counts, SHARES)
-    assert (reported.missing, round(reported.frames + reported.labels, 10)) == best
+    reported, short = deviation_of(found, counts, SHARES), shortage(found[None], counts, 3, ENOUGH)[0]
+    assert (reported.missing, round(0.1 * short + reported.frames + reported.labels, 10)) == best
+
+
+def test_two_patients_validate_and_two_test_where_the_frames_nearly_allow_it() -> None:
+    # eight alike infants: by frames alone (70/10/20) one would validate, and its figures would rest on it alone
+    counts = np.tile([100.0, 20, 50, 70, 80, 50, 30], (8, 1))
+    found = best_assignment(counts, SHARES, SEARCH, np.random.default_rng(0))
+    assert np.bincount(found).tolist() == [4, 2, 2]
 
 
 @pytest.mark.parametrize("seed", range(5))

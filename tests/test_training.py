@@ -11,19 +11,11 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.common.models import build, head_name
-from stages.train.loop import (
-    Pictures,
-    Recipe,
-    batches,
-    constant_labels,
-    masked_loss,
-    normalised,
-    optimizer_of,
-    predict,
-    rate_at,
-    step,
-    train_epochs,
-)
+from stages.common.vision import torchvision
+from stages.train.answers import constant_labels, features, normalised, predict
+from stages.train.loop import learning_of, optimizer_of, rate_at, step, train_epochs
+from stages.train.loss import batches, combination_weights, masked_loss, positive_weights
+from stages.train.recipe import Pictures, Recipe
 
 FIVE = ("alexnet", "vgg16", "resnet18", "resnet34", "densenet121")
 RECIPE = Recipe(
@@ -163,11 +155,11 @@ def test_a_clipped_step_is_torchs_clip_grad_norm_and_adam() -> None:
         ours, theirs = Small(), Small()
         theirs.load_state_dict(ours.state_dict())
         plain = torch.optim.Adam(theirs.parameters(), lr=recipe.lr, eps=1e-3)  # an eps that makes the scale matter
-        fused = optimizer_of(ours, "head", recipe)
-        fused.param_groups[0]["eps"] = 1e-3
         pictures = half_lit(8)
+        learning = learning_of(ours, "head", pictures, recipe)
+        learning.optimizer.param_groups[0]["eps"] = 1e-3
         for _ in range(3):
-            step(ours, pictures.grey, pictures.truth, recipe, fused)
+            step(learning, pictures.grey, pictures.truth)
             plain.zero_grad()
             masked_loss(theirs(normalised(pictures.grey, recipe)), pictures.truth).backward()
             nn.utils.clip_grad_norm_(theirs.parameters(), norm)
@@ -175,3 +167,53 @@ def test_a_clipped_step_is_torchs_clip_grad_norm_and_adam() -> None:
         for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.allclose(own, other, rtol=1e-4, atol=1e-6)
         assert not torch.allclose(next(ours.parameters()), next(Small().parameters()))
+
+
+def test_weighted_loss_is_torchs_and_focal_loss_is_torchvisions() -> None:
+    torch.manual_seed(0)
+    logits, truth = 3 * torch.randn(40, 3), torch.randint(0, 2, (40, 3)).float()
+    weights = torch.tensor([0.5, 1.0, 7.0])
+    assert torch.allclose(
+        masked_loss(logits, truth, weights), binary_cross_entropy_with_logits(logits, truth, pos_weight=weights)
+    )
+    theirs = torchvision.ops.sigmoid_focal_loss(logits, truth, alpha=-1, gamma=2.0, reduction="mean")
+    assert torch.allclose(masked_loss(logits, truth, gamma=2.0), theirs)
+
+
+def test_positive_weights_are_negatives_a_positive_of_the_known() -> None:
+    truth = torch.tensor([[1.0, math.nan, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, math.nan], [0.0, 1.0, 1.0]])
+    assert positive_weights(truth).tolist() == [3.0, 0.5, 1.0]  # the third has no negative
+
+
+def test_balanced_sampling_draws_each_combination_equally_often() -> None:
+    truth = torch.tensor([[1.0, 0.0]] * 90 + [[0.0, 1.0]] * 9 + [[math.nan, 1.0]])
+    shares = combination_weights(truth)
+    assert shares.sum() == pytest.approx(1)
+    assert [float(shares[part].sum()) for part in (slice(0, 90), slice(90, 99), slice(99, 100))] == pytest.approx(
+        [1 / 3] * 3
+    )
+    drawn = torch.cat(batches(3000, 32, torch.Generator().manual_seed(0), shares.repeat_interleave(30)))
+    of = drawn // 30
+    assert [int(((of >= low) & (of < high)).sum()) for low, high in ((0, 90), (90, 99), (99, 100))] == pytest.approx(
+        [1000] * 3, abs=4 * math.sqrt(3000 * 2 / 9)
+    )
+
+
+def test_a_frozen_backbone_keeps_weights_and_running_means_and_the_head_learns() -> None:
+    torch.manual_seed(0)
+    network, recipe = build("resnet18", 2), replace(RECIPE, freeze=True)
+    head = head_name(network)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    data = Pictures(torch.randint(0, 256, (8, 64, 64), dtype=torch.uint8), torch.eye(8)[:, :2])
+    list(train_epochs(network, head, data, data, recipe))
+    moved = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved == {f"{head}.weight", f"{head}.bias"}
+
+
+def test_features_are_what_the_head_turns_into_the_answers() -> None:
+    torch.manual_seed(0)
+    network, grey = build("resnet18", 2).eval(), torch.randint(0, 256, (5, 64, 64), dtype=torch.uint8)
+    found = features(network, grey, RECIPE)
+    assert found.shape == (5, 512)
+    assert found.dtype == torch.float16
+    assert torch.allclose(network.fc(found.float()), predict(network, grey, RECIPE), atol=1e-2)

@@ -33,7 +33,7 @@ from stages.common.evaluation.baselines import BASELINES
 from stages.common.files import write_json, write_text
 from stages.common.labels import LabelName
 from stages.common.params import Strict, read_params
-from stages.common.protocols import FoldKey, Nothing, Protocol, declared
+from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 OUT = Path("metrics")
@@ -49,7 +49,9 @@ class Params(Strict):
     """What this stage reads of params.yaml."""
 
     labels: Annotated[dict[LabelName, Any], Field(min_length=1)]  # the keys are the label columns
-    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the models
+    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are models
+    baselines: dict[str, Any]
+    sequences: dict[str, Any]
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
     audit: Audit
@@ -57,9 +59,9 @@ class Params(Strict):
 
 def audit_own(params: Params) -> dict[str, Any]:
     """Return protocol -> the audit of our table."""
-    models = [*BASELINES, *params.architectures]
     found = {}
     for protocol, folds in declared(params.protocols, params.folds).items():
+        models = [*BASELINES, *models_of(protocol, params.architectures, params.baselines, params.sequences)]
         found[protocol] = audited(own_table(protocol, folds, models, list(params.labels)), params.audit.chance)
     return found
 

@@ -75,8 +75,7 @@ from stages.bedside.settings import Bedside
 from stages.bedside.verdict import exact_interval
 from stages.common.errors import Problem, raise_all, run
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.evaluation.reading import PREDICTIONS, Declared, files_of, read_answers
+from stages.common.evaluation.reading import Declared, clear_undeclared, read_answers, unusable_model_names
 from stages.common.evaluation.section import Evaluate
 from stages.common.files import replacing, write_json
 from stages.common.labels import unknown_labels
@@ -112,21 +111,11 @@ def refuse_unknown_names(params: Params) -> None:
         "bedside.operating_point.caps": point.caps,
     }
     problems = unknown_labels(params.labels, named)
-    problems += [
-        Problem("params.yaml: architectures", "a reserved name", "another name", name, "Rename the model.")
-        for name in (*BASELINES, CHOSEN)
-        if name in params.architectures
-    ]
+    problems += unusable_model_names(params, (*BASELINES, CHOSEN))
     if not declared(params.protocols, params.folds):
         where = "params.yaml: protocols and folds"
         problems.append(Problem(where, "nothing to decide", "a protocol, e.g. `frame: {}`", "none", "Declare one."))
     raise_all(problems, "params.yaml has mistakes")
-
-
-def forget_undeclared(params: Params) -> None:
-    """Delete predictions of models that params.yaml no longer declares: DVC would hash them with the folder."""
-    tables = list(files_of(params).values())
-    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
 
 
 def content_of(reports: Mapping[str, Report], headline: str, params: Params) -> dict[str, Any]:
@@ -174,7 +163,7 @@ def main() -> None:
     """Choose the operating points, decide, judge, write."""
     params = read_params(Params)
     refuse_unknown_names(params)
-    forget_undeclared(params)
+    clear_undeclared(params)
     clock = read_clock(params.bedside.longest_frame_s)
     section = params.evaluate
     settings = Settings(list(params.labels), params.bedside, section.decision, section.rule, clock)

@@ -60,7 +60,7 @@ def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
             f"{path}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
         ) from error
     with torch.device("meta"):  # the tensors of the file become the network's: nothing is drawn and thrown away
-        network = build(bundle.architecture, len(bundle.labels))
+        network = build(bundle.architecture, len(bundle.labels), bundle.size)
     _refuse_other_tensors(path, bundle, network.state_dict(), tensors)
     network.load_state_dict(tensors, assign=True)
     return network.eval(), bundle

@@ -1,43 +1,55 @@
-"""The five networks by torchvision's names: built from nothing, from ImageNet, or from a file, with a head of ours.
-
-Weights are read as safetensors or with torch's weights-only reader: nothing is ever unpickled.
-"""
-
-import hashlib
-import re
-from pathlib import Path
-from pickle import UnpicklingError  # what torch's weights-only reader raises when a file holds more than tensors
-from urllib.error import URLError
+"""torchvision's classification networks by name, with a head of ours, and what stands before that head."""
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from stages.common.errors import PipelineError
 from stages.common.vision import torchvision
 
-RANDOM, IMAGENET = "random", "imagenet"
-State = dict[str, Tensor]
+SIZE_PX = 224  # torchvision's own
+FLOPS_A_MULTIPLY_ADD = 2
 
 
-def build(architecture: str, classes: int) -> nn.Module:
+def build(architecture: str, classes: int, size_px: int = SIZE_PX) -> nn.Module:
     """Return torchvision's network with random weights and a last layer of `classes` outputs.
 
-    Input (B, 3, S, S) float32, output (B, classes) logits.
+    Input (B, 3, S, S) float32, output (B, classes) logits. `size_px` is S; only transformers are built for one size.
 
     Raises:
-        PipelineError: torchvision has no classification network of that name.
+        PipelineError: torchvision has no classification network of that name, or none for that size.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:
         raise PipelineError(
             f"params.yaml: architectures: expected names of torchvision ({', '.join(known)}), got {architecture!r}."
         )
-    network: nn.Module = torchvision.models.get_model(architecture, weights=None, num_classes=classes)
-    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+    try:
+        network: nn.Module = torchvision.models.get_model(
+            architecture, weights=None, num_classes=classes, **_of_its_own(architecture, size_px)
+        )
+    except (AssertionError, ValueError) as error:
+        raise PipelineError(
+            f"params.yaml: size_px: expected a size that {architecture} can divide, got {size_px} px ({error}). "
+            f"Set size_px to {SIZE_PX}, or drop the architecture."
+        ) from error
+    if not any(isinstance(module, _NORMS) for module in network.modules()):
         _initialise_for_rectifiers(network)
     return network
+
+
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+def _of_its_own(architecture: str, size_px: int) -> dict[str, object]:
+    """Return what a family's builder must be told: its input's size, or to give one answer in training too."""
+    families: dict[str, dict[str, object]] = {
+        "vit_": {"image_size": size_px},
+        "maxvit": {"input_size": (size_px, size_px)},
+        "googlenet": {"aux_logits": False, "init_weights": True},
+        "inception_v3": {"aux_logits": False, "init_weights": True},
+    }
+    return next((own for family, own in families.items() if architecture.startswith(family)), {})
 
 
 def _initialise_for_rectifiers(network: nn.Module) -> None:
@@ -66,8 +78,40 @@ def network_input(grey: Tensor, mean: float, std: float) -> Tensor:
 
 
 def head_name(network: nn.Module) -> str:
-    """Return the dotted name of the last linear layer: the head that is always new."""
-    return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    """Return the dotted name of the layer that answers, which is always new: the last linear one.
+
+    SqueezeNet has none: its last convolution answers, and a mean over the picture follows.
+    """
+    for kind in (nn.Linear, nn.Conv2d):
+        names = [name for name, module in network.named_modules() if isinstance(module, kind)]
+        if names:
+            return names[-1]
+    raise ValueError(f"{type(network).__name__} has no layer that could answer")
+
+
+class Penultimate:
+    """While open, keeps what the head was last given: (B, D), the mean over positions where it is given a map."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.seen = torch.empty(0)
+        self._hook = network.get_submodule(head_name(network)).register_forward_pre_hook(self._keep)
+
+    def _keep(self, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        self.seen = given[0].flatten(2).mean(2) if given[0].ndim > 2 else given[0]
+
+    def __enter__(self) -> "Penultimate":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+
+def giga_operations(network: nn.Module, size_px: int) -> float:
+    """Return 10^9 multiply-adds of one picture of `size_px`, counted while it passes."""
+    device = next(network.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, 3, size_px, size_px, device=device))
+    return float(counter.get_total_flops()) / FLOPS_A_MULTIPLY_ADD / 1e9
 
 
 def refuse_small_pictures(network: nn.Module, architecture: str, size: int) -> None:
@@ -79,87 +123,8 @@ def refuse_small_pictures(network: nn.Module, architecture: str, size: int) -> N
     try:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, AssertionError) as error:
         raise PipelineError(
             f"params.yaml: size_px: expected pictures large enough for {architecture}, got {size} px ({error}). "
             "Set size_px to 64 or more, or drop the architecture."
-        ) from error
-
-
-def load_weights(network: nn.Module, architecture: str, weights: str, sha256: str | None) -> str:
-    """Fill `network` from `weights` and return one line that says what was and was not covered.
-
-    Args:
-        network: built by `build`; its head keeps its random weights: a file's outputs may mean other labels.
-        architecture: torchvision's name, for `imagenet`.
-        weights: `random`, `imagenet`, or a .safetensors / .pth file (a whole network or only a backbone).
-        sha256: expected hash of the file; mandatory with a file, so that other content is another experiment.
-
-    Raises:
-        PipelineError: no such file, another hash, or nothing in it that fits.
-    """
-    if weights == RANDOM:
-        return f"{architecture}: random weights"
-    state = _imagenet(architecture) if weights == IMAGENET else _read_state(Path(weights), sha256)
-    own, head = network.state_dict(), head_name(network) + "."
-    fitting = {
-        name: value.to(own[name].dtype)
-        for name, value in state.items()
-        if name in own and own[name].shape == value.shape and not name.startswith(head)
-    }
-    if not any(name.endswith("weight") for name in fitting):
-        raise PipelineError(
-            f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits."
-        )
-    network.load_state_dict({**own, **fitting})
-    return _coverage(architecture, weights, own, fitting, state)
-
-
-def _coverage(architecture: str, weights: str, own: State, fitting: State, state: State) -> str:
-    random = sorted({name.rsplit(".", 1)[0] for name in own if name not in fitting})
-    unused = sorted(set(state) - set(fitting))
-    return (
-        f"{architecture}: {len(fitting)} of {len(own)} tensors from {weights}; random: {', '.join(random) or 'none'}; "
-        f"in the file and not used: {', '.join(unused) or 'none'}"
-    )
-
-
-def _imagenet(architecture: str) -> State:
-    entry = torchvision.models.get_model_weights(architecture).IMAGENET1K_V1
-    try:
-        # torchvision's own loader: it takes the file from its cache or the network, and checks its hash
-        state: State = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError) as error:
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        raise PipelineError(
-            f"ImageNet weights of {architecture} cannot be had ({error}). Put the file {Path(entry.url).name} "
-            f"into {folder}, or set train.weights to a local file or to random."
-        ) from error
-    return _modern_names(state)
-
-
-def _modern_names(state: State) -> State:
-    # torchvision's DenseNet files of 2017 say `norm.1`; the module says `norm1`
-    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name): value for name, value in state.items()}
-
-
-def _read_state(path: Path, sha256: str | None) -> State:
-    if not path.is_file():
-        raise PipelineError(
-            f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET} or a file, got {str(path)!r}: no such file."
-        )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise PipelineError(
-            f"params.yaml: train.weights_sha256: expected the SHA-256 of {path.name}, which is {found}, got {sha256}. "
-            "If this is the file you mean, copy the hash: it makes other content another experiment."
-        )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: State = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
-        raise PipelineError(
-            f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}"
         ) from error

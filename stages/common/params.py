@@ -19,9 +19,10 @@ PARAMS_FILE = Path("params.yaml")
 
 # Everything that may stand at the top of params.yaml: a mistyped section name is then an unknown key.
 TOP_LEVEL = frozenset(
-    {"seed", "cohort", "lr", "epochs", "size_px", "architectures", "protocols", "folds", "labels", "phantom",
-     "extract_frames", "label_merge", "augment", "preprocess", "split", "train", "evaluate", "evidence",
-     "bedside", "leakage", "audit", "explain", "label_review", "report"}
+    {"seed", "seeds", "cohort", "lr", "epochs", "size_px", "architectures", "baselines", "sequences", "protocols",
+     "folds", "labels", "phantom", "extract_frames", "label_merge", "augment", "preprocess", "split", "train",
+     "texture", "classify", "sequence", "embedding", "search", "evaluate", "evidence", "bedside", "leakage", "audit",
+     "explain", "label_review", "report"}
 )  # fmt: skip
 
 

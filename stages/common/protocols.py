@@ -1,6 +1,6 @@
 """The split protocols that params.yaml declares, and their tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +25,14 @@ def declared(protocols: Mapping[Protocol, Nothing], folds: Mapping[FoldKey, Noth
     """Return protocol -> its folds; leave-one-patient-out is declared by having folds."""
     chosen = {str(protocol): ["0"] for protocol in protocols}
     return chosen | ({LEAVE_ONE_OUT: list(folds)} if folds else {})
+
+
+def models_of(
+    protocol: str, architectures: Iterable[str], baselines: Iterable[str], sequences: Iterable[str]
+) -> list[str]:
+    """Return the models compared under a protocol; models over time need whole clips on one side of the split."""
+    over_time = sequences if protocol in PATIENT_DISJOINT else ()
+    return [*architectures, *baselines, *over_time]
 
 
 def read_split(path: Path, folds: Sequence[str], labels: pd.DataFrame) -> pd.DataFrame:

@@ -23,8 +23,16 @@ import pandas as pd
 from stages.common.errors import Problem, raise_all, run
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.predictions import Training, refuse_missing, remove_undeclared
-from stages.common.evaluation.reading import CURVES, PREDICTIONS, Declared, files_of, read_answers, trainings
+from stages.common.evaluation.predictions import Training, refuse_missing
+from stages.common.evaluation.reading import (
+    CURVES,
+    Declared,
+    clear_undeclared,
+    files_of,
+    read_answers,
+    trainings,
+    unusable_model_names,
+)
 from stages.common.evaluation.rule import judge, selection
 from stages.common.evaluation.section import Evaluate
 from stages.common.files import replacing, write_json, write_text
@@ -56,11 +64,7 @@ def refuse_unknown_names(params: Params) -> None:
         "evaluate.rule.subject_to": section.rule.subject_to,
     }
     problems = unknown_labels(params.labels, named)
-    problems += [
-        Problem("params.yaml: architectures", "a baseline's name", "another name", name, "Rename the model.")
-        for name in BASELINES
-        if name in params.architectures
-    ]
+    problems += unusable_model_names(params, BASELINES)
     if not declared(params.protocols, params.folds):
         where = "params.yaml: protocols and folds"
         problems.append(Problem(where, "nothing to evaluate", "a protocol, e.g. `frame: {}`", "none", "Declare one."))
@@ -73,19 +77,16 @@ def read(params: Params) -> dict[str, tuple[Rows, dict[str, Answers]]]:
     Raises:
         PipelineError: files are missing, tables do not fit the split, or models were trained with different params.
     """
-    runs = trainings(params)
+    clear_undeclared(params)
     tables = list(files_of(params).values())
-    tables += [path.with_suffix(".json") for path in tables]
-    remove_undeclared(PREDICTIONS, tables)
-    remove_undeclared(CURVES, [training.below(CURVES) for training in runs])
-    refuse_missing([*tables, *histories(runs).values()])
+    refuse_missing([*tables, *(path.with_suffix(".json") for path in tables), *histories(params).values()])
     found = read_answers(params, params.evaluate.threshold)
     return {protocol: (of.rows, dict(of.models)) for protocol, of in found.items()}
 
 
-def histories(runs: list[Training]) -> dict[Training, Path]:
-    """Return where each training's losses lie."""
-    return {training: training.below(CURVES) / "history.csv" for training in runs}
+def histories(params: Params) -> dict[Training, Path]:
+    """Return where each network's losses lie."""
+    return {training: training.below(CURVES) / "history.csv" for training in trainings(params.networks_alone())}
 
 
 def select(rows: Rows, models: Mapping[str, Answers], params: Params) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def write_plots(
     data = {
         "scores": [plots.score_bars(tables)],
         "errors": [plots.error_bars(tables, section.rule)],
-        "curves": [plots.training_curves(histories(trainings(params)))],
+        "curves": [plots.training_curves(histories(params))],
         "confusion": [plots.label_confusions(*of) for of in each],
         "decisions": [plots.decision_confusions(*of, section.decision) for of in each],
         "roc": [plots.roc_points(*of) for of in each],

@@ -42,8 +42,7 @@ import pandas as pd
 from stages.common.errors import PipelineError, run
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.evaluation.reading import PREDICTIONS, Protocoled, files_of, read_answers
+from stages.common.evaluation.reading import Protocoled, clear_undeclared, read_answers
 from stages.common.evaluation.rule import judge, winner_of
 from stages.common.files import write_json
 from stages.common.params import read_params
@@ -75,12 +74,8 @@ READING = (
 
 
 def read(params: Params) -> dict[str, Protocoled]:
-    """Return every model's answers; files of models no longer declared are deleted first, as evaluate does.
-
-    DVC hashes the folder after the run: whichever of the stages runs first must leave it as the others will find it.
-    """
-    tables = list(files_of(params).values())
-    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    """Return every model's answers; files of models no longer declared are deleted first, as evaluate does."""
+    clear_undeclared(params)
     return read_answers(params, params.evaluate.threshold)
 
 
@@ -142,8 +137,8 @@ def protocol_metrics(
 def main() -> None:
     """Read, count, resample, write."""
     params = read_params(Params)
-    simplest = simplest_first(params)
     answers = read(params)
+    simplest = simplest_first(params)
     if not answers:
         raise PipelineError("params.yaml: protocols and folds: nothing to weigh. Declare a protocol, e.g. `frame: {}`.")
     protocols, intervals, patients = {}, [], []

@@ -6,8 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from stages.common.errors import Problem, raise_all
-from stages.common.evaluation.reading import Declared
+from stages.common.evaluation.reading import Declared, operations_of
 from stages.common.evaluation.section import Evaluate
 from stages.common.params import Strict
 
@@ -19,7 +18,6 @@ class Evidence(Strict):
     resamples: Annotated[int, Field(ge=100)]  # of the patients, for the share of wins
     permutations: Annotated[int, Field(ge=1000)]  # all signs of 2^patients are tried up to so many, else drawn
     all_pairs_from: Annotated[int, Field(ge=2)]  # test patients; below, the models are not compared pair by pair
-    giga_operations: dict[str, Annotated[float, Field(gt=0)]]  # model -> 10^9 multiply-adds a picture: simplest = least
 
 
 class Params(Declared):
@@ -35,19 +33,6 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 
 
 def simplest_first(params: Params) -> list[str]:
-    """Return the declared models, fewest operations first.
-
-    Raises:
-        PipelineError: naming the models whose operations are not declared.
-    """
-    known = params.evidence.giga_operations
-    where, remedy = "params.yaml: evidence.giga_operations", "Add it, so that the simplest model is named beforehand."
-    raise_all(
-        [
-            Problem(where, "model missing", "a number for every key of `architectures`", f"none for {model}", remedy)
-            for model in params.architectures
-            if model not in known
-        ],
-        "params.yaml has mistakes",
-    )
-    return sorted(params.architectures, key=lambda model: known[model])
+    """Return the declared models, fewest multiply-adds a picture first, then as declared: no result decides."""
+    operations = operations_of(params)
+    return sorted(operations, key=lambda model: operations[model])

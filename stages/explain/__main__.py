@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from stages.common.errors import run
 from stages.common.evaluation.predictions import Training, refuse_missing, remove_undeclared
-from stages.common.evaluation.reading import PREDICTIONS, files_of, read_answers, trainings
+from stages.common.evaluation.reading import clear_undeclared, read_answers, trainings
 from stages.common.files import replacing, write_json
 from stages.common.params import read_params
 from stages.common.progress import bar
@@ -56,11 +56,11 @@ PLOT_COLUMNS = ("protocol", "series", "model", "value")
 
 def bundles_of(params: Params) -> dict[Training, Path]:
     """Return where the bundle of each declared training lies; folds leave none."""
-    return {training: Path(f"{training.below(TRAIN)}.safetensors") for training in trainings(_without_folds(params))}
+    return {training: Path(f"{training.below(TRAIN)}.safetensors") for training in trainings(_with_bundles(params))}
 
 
-def _without_folds(params: Params) -> Params:
-    return params.model_copy(update={"folds": {}})
+def _with_bundles(params: Params) -> Params:
+    return params.networks_alone(folds={})
 
 
 def tidy(params: Params, bundles: Mapping[Training, Path]) -> None:
@@ -69,8 +69,7 @@ def tidy(params: Params, bundles: Mapping[Training, Path]) -> None:
     Raises:
         PipelineError: a declared bundle is missing.
     """
-    tables = list(files_of(params).values())
-    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    clear_undeclared(params)
     remove_undeclared(TRAIN, bundles.values())
     refuse_missing(list(bundles.values()))
 
@@ -115,7 +114,7 @@ def look(asked: Asked, bundle: Path, pictures: NDArray[np.uint8], masks: Masks, 
 
 def look_at_all(params: Params, bundles: Mapping[Training, Path], out: Path) -> list[Findings]:
     """Ask every network in turn; write the pictures below `out`."""
-    found = read_answers(_without_folds(params), params.evaluate.threshold)
+    found = read_answers(_with_bundles(params), params.evaluate.threshold)
     asked = {
         training: ask(training, found[training.protocol].rows, found[training.protocol].models[training.model], params)
         for training in bundles

@@ -37,8 +37,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.common.errors import PipelineError, run
-from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.evaluation.reading import LABELS, PREDICTIONS, Declared, Protocoled, files_of, read_answers
+from stages.common.evaluation.reading import LABELS, Declared, Protocoled, clear_undeclared, read_answers
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.files import write_json
 from stages.common.params import Strict, read_params
@@ -101,9 +100,8 @@ def reviewed_protocol(protocols: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 def read(params: Params) -> dict[str, Protocoled]:
     """Return what every declared model answered; files of others go first, or DVC would hash them with the folder."""
-    tables = list(files_of(params).values())
-    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
-    return read_answers(params, params.evaluate.threshold)
+    clear_undeclared(params)
+    return read_answers(params.networks_alone(), params.evaluate.threshold)
 
 
 def main() -> None:

@@ -163,15 +163,14 @@ def main() -> None:
     cohort = read_cohort(labels)
     refuse_unknown_clips(cohort, section)
     folds = read_folds(cohort, protocols)
-    models = list(params.architectures)
-    wanted = [(protocol, model) for protocol in protocols for model in [*BASELINES, *models]]
+    wanted = [(protocol, model) for protocol in protocols for model in [*BASELINES, *params.models(protocol)]]
     comparison = read_comparison(labels, wanted)
     areas = model_areas(read_answers(params, ANY), len(labels), section.probes.least_patients)
     originals = open_array(ORIGINALS, len(cohort.frames))
     looks = look(originals, section.near_duplicates.hash_side, section.probes.side_px)
     seen = see(looks, params.train.chosen(), section)
     compared = certify(cohort, folds, seen, section)
-    optimism = gaps(comparison, areas, labels, list(protocols), models)
+    optimism = gaps(comparison, areas, labels, list(protocols), params.models("frame"))
     probed = probe(cohort, folds, originals, looks, areas, params)
     pictures = {
         "frames": len(originals),

@@ -73,7 +73,10 @@ class Data:
     @property
     def models(self) -> list[str]:
         """Return the models of the tables, baselines first."""
-        return [*BASELINES, *self.params["architectures"]]
+        return [
+            *BASELINES,
+            *(name for kind in ("architectures", "baselines", "sequences") for name in self.params[kind]),
+        ]
 
     @property
     def protocols(self) -> list[str]:

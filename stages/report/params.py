@@ -24,6 +24,8 @@ class Params(Strict):
     epochs: int
     labels: dict[str, Any]
     architectures: dict[str, Any]
+    baselines: dict[str, Any]
+    sequences: dict[str, Any]
     protocols: dict[str, Any]
     folds: dict[str, Any]
     extract_frames: dict[str, Any]

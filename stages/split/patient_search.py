@@ -15,6 +15,10 @@ Rng = np.random.Generator
 Counts = NDArray[np.float64]  # (patients, 1 + 2 * labels): frames, then positives a label, then negatives a label
 
 
+ENOUGH = 2  # patients with positives, and with negatives, from which a side's figures of a label are estimable
+LACKING = 0.1  # what one patient too few weighs, in units of a deviation: a tenth of the frames on the wrong side
+
+
 class Search(Strict):
     """How hard to look for the best assignment of patients to sides."""
 
@@ -57,6 +61,13 @@ def deviations(sums: NDArray[np.float64], shares: Sequence[int]) -> NDArray[np.f
     return np.column_stack([np.abs(frames / total[0] - wanted).mean(axis=1), apart.mean(axis=(1, 2)), missing])
 
 
+def shortage(assignments: NDArray[np.int8], counts: Counts, sides: int, enough: int) -> NDArray[np.float64]:
+    """Return (assignments,): patients that the sides lack in all, so that each has `enough` with positives and as many
+    with negatives of every label."""
+    bearers = side_sums(assignments, (counts[:, 1:] > 0).astype(float), sides)
+    return np.maximum(enough - bearers, 0).sum(axis=(1, 2))
+
+
 def side_sums(assignments: NDArray[np.int8], counts: Counts, sides: int) -> NDArray[np.float64]:
     """Return (assignments, sides, counts) for assignments (assignments, patients) of side numbers."""
     return np.stack([(assignments == side) @ counts for side in range(sides)], axis=1)
@@ -68,25 +79,30 @@ def deviation_of(assignment: NDArray[np.int8], counts: Counts, shares: Sequence[
     return Deviation(float(frames), float(labels), int(missing))
 
 
-def best_assignment(counts: Counts, shares: Sequence[int], search: Search, rng: Rng) -> NDArray[np.int8]:
+def best_assignment(
+    counts: Counts, shares: Sequence[int], search: Search, rng: Rng, enough: int = ENOUGH
+) -> NDArray[np.int8]:
     """Return the side number of each patient, (patients,).
 
-    First wanted: positives and negatives of every label on every side. Then: frame shares and label shares near
-    their targets, both weighing the same. Few patients: all assignments are tried. Many: moves and swaps from random
-    starts. The seed decides between equals.
+    First wanted: positives and negatives of every label on every side. Then: `enough` patients with each on every side,
+    and frame shares and label shares near their targets. Few patients: all assignments are tried. Many: moves and swaps
+    from random starts. The seed decides between equals.
 
     Args:
         counts: what each patient brings; at least as many patients as sides.
         shares: whole weights of the sides.
         search: the effort.
         rng: the order in which patients are tried and the random starts.
+        enough: patients wanted; 0 where no figure is taken over the patients of one side.
     """
     order = rng.permutation(len(counts))
     shuffled, sides = counts[order], len(shares)
     if sides ** len(counts) <= search.exhaustive_up_to:
-        best = _best(_all_assignments(len(counts), sides), shuffled, shares)[1]
+        best = _best(_all_assignments(len(counts), sides), shuffled, shares, enough)[1]
     else:
-        best = min((_climb(shuffled, shares, rng) for _ in range(search.restarts)), key=lambda found: found[0])[1]
+        best = min((_climb(shuffled, shares, rng, enough) for _ in range(search.restarts)), key=lambda found: found[0])[
+            1
+        ]
     assignment = np.empty(len(counts), dtype=np.int8)
     assignment[order] = best
     return assignment
@@ -97,22 +113,26 @@ def _all_assignments(patients: int, sides: int) -> NDArray[np.int8]:
     return (numbers // sides ** np.arange(patients) % sides).astype(np.int8)
 
 
-def _best(assignments: NDArray[np.int8], counts: Counts, shares: Sequence[int]) -> tuple[float, NDArray[np.int8]]:
+def _best(
+    assignments: NDArray[np.int8], counts: Counts, shares: Sequence[int], enough: int
+) -> tuple[float, NDArray[np.int8]]:
     frames, labels, missing = deviations(side_sums(assignments, counts, len(shares)), shares).T
-    # frames + labels never exceeds 2: one missing class outweighs any deviation. Rounded, so that equals stay equal
-    cost = np.round(10 * missing + frames + labels, 12)
+    short = shortage(assignments, counts, len(shares), enough)
+    # frames + labels never exceeds 2, `short` enough a class and side: one missing class outweighs them all
+    most = 2 + LACKING * enough * len(shares) * (counts.shape[1] - 1)
+    cost = np.round((most + 1) * missing + LACKING * short + frames + labels, 12)  # rounded, so that equals stay equal
     place = int(np.argmin(cost))
     return float(cost[place]), assignments[place]
 
 
-def _climb(counts: Counts, shares: Sequence[int], rng: Rng) -> tuple[float, NDArray[np.int8]]:
+def _climb(counts: Counts, shares: Sequence[int], rng: Rng, enough: int) -> tuple[float, NDArray[np.int8]]:
     """Improve a random start by the best move of one patient or swap of two until none helps."""
     sides = len(shares)
     start = rng.choice(sides, size=len(counts), p=np.asarray(shares) / sum(shares)).astype(np.int8)
     start[rng.permutation(len(counts))[:sides]] = np.arange(sides)  # no side starts empty
-    cost, current = _best(start[None], counts, shares)
+    cost, current = _best(start[None], counts, shares, enough)
     while True:
-        lower, better = _best(_neighbours(current, sides), counts, shares)
+        lower, better = _best(_neighbours(current, sides), counts, shares, enough)
         if lower >= cost:
             return cost, current
         cost, current = lower, better
@@ -148,5 +168,7 @@ def assign_folds(
     if len(patients) == len(folds):
         return dict(zip(patients, folds, strict=True))
     counts = patient_counts(frames[list(labels)].to_numpy(float), index, len(patients))
-    numbers = pd.factorize(best_assignment(counts, [1] * len(folds), search, rng))[0]  # in order of appearance
+    numbers = pd.factorize(best_assignment(counts, [1] * len(folds), search, rng, enough=0))[
+        0
+    ]  # in order of appearance
     return {str(patient): folds[number] for patient, number in zip(patients, numbers, strict=True)}

@@ -8,9 +8,8 @@ import pandas as pd
 
 from stages.common.errors import Problem, raise_all
 from stages.common.tables import SIDES
-from stages.split.patient_search import Deviation
+from stages.split.patient_search import ENOUGH, Deviation
 
-ENOUGH = 2  # patients with positives, and with negatives, that a figure over patients needs at the very least
 DIGITS = 4
 
 

@@ -7,12 +7,15 @@ Reads   data/preprocess/<variant>.npy, data/extract_frames/frames.csv, data/labe
 Writes  data/predictions/<protocol>/<fold>/<seed>/<model>.csv   frame_id, split, one probability a label
         data/predictions/<protocol>/<fold>/<seed>/<model>.json  the params it was trained with, and how it went
         data/curves/<protocol>/<fold>/<seed>/<model>/           history.csv, and DVCLive's curves
-        data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle (none with --predictions-only)
+        data/train/<protocol>/<fold>/<seed>/<model>.safetensors the bundle
+        data/features/<model>/<protocol>/<fold>/<seed>.npy      what the head is given for every frame's original:
+                                                                (N, D) float16, rows of frames.csv
 
 Derived pictures inherit their frame's side; validation and test read the originals only. `train.kept_epoch` says for
 each protocol whether the best epoch on validation is kept, or the last, fixed beforehand; test rows choose nothing.
 `lr` is the rate of the new head and each backbone has a scale of its own: at lr 0.01 with Adam a plain fine-tune of
-AlexNet or VGG16 collapses into constant answers.
+AlexNet or VGG16 collapses into constant answers. Folds of leave one patient out write no bundle, because one set of
+bundles is 0.9 GB; further seeds, which show optimisation noise, write no features either.
 """
 
 import argparse
@@ -24,23 +27,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from dvclive import Live
 from torch import Tensor, nn
 
 from stages.common.bundle import Bundle, write_bundle
+from stages.common.dataset import digests, read_frames, read_sides, read_truth
 from stages.common.errors import PipelineError, run
 from stages.common.files import write_json
-from stages.common.models import build, head_name, load_weights, refuse_small_pictures
+from stages.common.models import build, giga_operations, head_name, refuse_small_pictures
 from stages.common.params import read_params
 from stages.common.tables import write_table
 from stages.common.variants import VARIANT_NAMES
-from stages.train.dataset import DATA, digests, gather, read_frames, read_sides, read_truth
+from stages.common.weights import load_weights
 from stages.train.device import device_of, set_deterministic
-from stages.train.loop import Epoch, Pictures, Recipe, constant_labels, predict, train_epochs
+from stages.train.loop import train_epochs
+from stages.train.outputs import Place, write_features, write_predictions
 from stages.train.params import Architecture, Kept, KeptEpoch, Shared, Train, params_of, recipe_of
+from stages.train.pictures import gather
+from stages.train.recipe import Epoch, Pictures, Recipe
 
+HELD_OUT = ("validation", "test")
 COIN_LOSS = math.log(2)  # binary cross-entropy of always saying one half
 
 
@@ -80,39 +89,23 @@ def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
     return min(finite or history, key=lambda line: (line.constant_labels, line.validation_loss))
 
 
-def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:
-    """Return one row a frame: frame_id, split, one probability a label."""
-    table = pd.DataFrame(torch.sigmoid(logits).cpu().numpy(), columns=labels)
-    table.insert(0, "frame_id", frame_ids.to_numpy())
-    table.insert(1, "split", side)
-    return table
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.train", description="Train one network under one split.")
     parser.add_argument("protocol", choices=list(KeptEpoch.model_fields), help="the name of a table in data/split")
     parser.add_argument("fold", type=int, help="0 for the protocols frame and patient")
     parser.add_argument("architecture", help="a key of `architectures` in params.yaml")
-    parser.add_argument("--predictions-only", action="store_true", help="write no bundle")
+    parser.add_argument("--seed", type=int, help="of this training; default: `seed` of params.yaml")
+    parser.add_argument("--without", nargs="*", default=[], choices=["bundle", "features"], help="what is not written")
     return parser.parse_args()
 
 
 def _new_network(name: str, classes: int, size: int, params: Train, device: torch.device) -> nn.Module:
-    network = build(name, classes)
+    network = build(name, classes, size)
     refuse_small_pictures(network, name, size)
     print(load_weights(network, name, params.weights, params.weights_sha256), file=sys.stderr)
     if device.type == "cuda":  # tensor cores want the channels last
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
-
-
-def _report(params: Shared, architecture: Architecture, seen: dict[str, Any], line: Epoch) -> dict[str, Any]:
-    """Return what stands beside the predictions; evaluate refuses models trained with different `params`."""
-    shared = params.model_dump(include={"seed", "lr", "epochs", "labels", "preprocess", "train"})
-    return {
-        "params": {**shared, **seen, "architecture": architecture.model_dump()},
-        "chosen_epoch": line.epoch,
-    }
 
 
 def _warn(name: str, constant: list[str], loss: float) -> None:
@@ -125,14 +118,16 @@ def _warn(name: str, constant: list[str], loss: float) -> None:
         )
 
 
+def _sidecar(params: Shared, architecture: Architecture, seed: int, seen: dict[str, Any]) -> dict[str, Any]:
+    """Return what evaluate compares over all models, and refuses to mix."""
+    shared = params.model_dump(include={"lr", "epochs", "labels", "preprocess", "train"})
+    return {**shared, **seen, "seed": seed, "architecture": architecture.model_dump()}
+
+
 def _describe(name: str, size: int, params: Shared) -> Bundle:
+    mean, std = params.train.mean, params.train.std
     return Bundle(
-        architecture=name,
-        labels=list(params.labels),
-        size=size,
-        mean=params.train.mean,
-        std=params.train.std,
-        preprocess=params.preprocess,
+        architecture=name, labels=list(params.labels), size=size, mean=mean, std=std, preprocess=params.preprocess
     )
 
 
@@ -141,31 +136,33 @@ def main() -> None:
     asked = _arguments()
     params: Any = read_params(params_of(asked.architecture))
     architecture: Architecture = getattr(params.architectures, asked.architecture)
+    seed = params.seed if asked.seed is None else asked.seed
+    place = Place(Path(asked.protocol, str(asked.fold), str(seed)), asked.architecture)
     device = device_of(params.train.device)
-    set_deterministic(device, params.train.threads, params.seed)
-    labels, frames, recipe = list(params.labels), read_frames(), recipe_of(params, architecture)
+    set_deterministic(device, params.train.threads, seed)
+    labels, frames, recipe = list(params.labels), read_frames(), recipe_of(params, architecture, seed)
     truth, rows = read_truth(labels, frames), read_sides(asked.protocol, asked.fold, frames)
     variants = [name for name in VARIANT_NAMES if params.train.variants.get(name)]
     train = gather(rows["train"], truth, variants, device)
-    held = {side: gather(rows[side], truth, ["original"], device) for side in ("validation", "test")}
+    ids = frames["frame_id"]
+    held = {side: (ids.iloc[rows[side]], gather(rows[side], truth, ["original"], device)) for side in HELD_OUT}
 
-    seen = {"size": train.grey.shape[-1], **digests(asked.protocol, variants)}
-    network = _new_network(asked.architecture, len(labels), seen["size"], params.train, device)
-    place = Path(asked.protocol, str(asked.fold), str(params.seed), asked.architecture)
+    size = train.grey.shape[-1]
+    network = _new_network(asked.architecture, len(labels), size, params.train, device)
     kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
-    history = fit(network, train, held["validation"], recipe, DATA / "curves" / place, kept)
+    history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept)
     line = kept_line(history, kept)
-    logits = {side: predict(network, pictures.grey, recipe) for side, pictures in held.items()}
-    constant = [labels[column] for column in constant_labels(logits["validation"], held["validation"].truth)]
-    _warn(asked.architecture, constant, line.validation_loss)
-
-    write_table(DATA / "curves" / place / "history.csv", pd.DataFrame([asdict(line) for line in history]))
-    said = [predictions(frames["frame_id"].iloc[rows[side]], side, logits[side], labels) for side in held]
-    write_table(DATA / "predictions" / place.with_suffix(".csv"), pd.concat(said).sort_values("frame_id"))
-    write_json(DATA / "predictions" / place.with_suffix(".json"), _report(params, architecture, seen, line))
-    if not asked.predictions_only:
-        description = _describe(asked.architecture, train.grey.shape[-1], params)
-        write_bundle(DATA / "train" / place.with_suffix(".safetensors"), network, description)
+    _warn(asked.architecture, write_predictions(place, network, held, labels, recipe), line.validation_loss)
+    write_table(place.of("curves") / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]))
+    seen = {"size": size, **digests(asked.protocol, variants)}
+    said = {"params": _sidecar(params, architecture, seed, seen), "chosen_epoch": line.epoch}
+    said["giga_operations"] = round(giga_operations(network, size), 4)
+    write_json(place.of("predictions", ".json"), said)
+    if "features" not in asked.without:
+        every = gather(np.arange(len(frames)), truth, ["original"], device)
+        write_features(place.features, network, every.grey, recipe)
+    if "bundle" not in asked.without:
+        write_bundle(place.of("train", ".safetensors"), network, _describe(asked.architecture, size, params))
 
 
 if __name__ == "__main__":

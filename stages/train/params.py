@@ -1,6 +1,6 @@
 """What training reads of params.yaml, and the recipe it makes of it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator
 
@@ -8,7 +8,7 @@ from stages.common.labels import Label, LabelName
 from stages.common.params import Strict, one_entry
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
-from stages.train.loop import Recipe
+from stages.train.recipe import Recipe
 
 Kept = Literal["best", "last"]
 
@@ -21,11 +21,22 @@ class KeptEpoch(Strict):
     leave_one_patient_out: Kept
 
 
+class Imbalance(Strict):
+    """What is done about rare labels; all off as shipped, because each shifts the probabilities."""
+
+    pos_weight: bool  # a label's positives weigh as much as its negatives
+    focal_gamma: float = Field(ge=0, le=10)  # Lin et al. 2017; 0 is plain cross-entropy
+    balanced_sampling: bool  # each combination of labels is drawn equally often
+
+
 class Train(Strict):
     """Section `train`: what all networks share."""
 
-    weights: str  # random, imagenet, or a file
-    weights_sha256: str | None  # of the file; null for random and imagenet
+    weights: str  # random, imagenet, a file, or a folder with a file a network
+    weights_sha256: str | None  # of the file, or of the folder's SHA256SUMS; null for random and imagenet
+    freeze: bool  # only the head learns
+    backbone_scale: float = Field(ge=0, le=10)  # of an architecture that names none
+    imbalance: Imbalance
     kept_epoch: KeptEpoch
     batch_size: int = Field(ge=2, le=4096)
     warmup: float = Field(ge=0, le=1)  # share of all steps over which the rates rise
@@ -50,7 +61,8 @@ class Train(Strict):
 class Architecture(Strict):
     """An entry of `architectures`."""
 
-    backbone_scale: float = Field(ge=0, le=10)  # rate of the backbone as a multiple of lr
+    # rate of the backbone as a multiple of lr; an entry may be its name alone, then train.backbone_scale counts
+    backbone_scale: Annotated[float, Field(ge=0, le=10)] | None = None
 
 
 class Shared(Strict):
@@ -70,7 +82,9 @@ def params_of(architecture: str) -> type[Shared]:
     return create_model("Params", __base__=Shared, architectures=(section, ...))
 
 
-def recipe_of(params: Any, architecture: Architecture) -> Recipe:
-    """Return the recipe that params.yaml describes."""
-    shared = {key: getattr(params.train, key) for key in ("batch_size", "warmup", "clip_norm", "mean", "std")}
-    return Recipe(params.lr, architecture.backbone_scale, params.epochs, seed=params.seed, **shared)
+def recipe_of(params: Any, architecture: Architecture, seed: int) -> Recipe:
+    """Return the recipe that params.yaml describes, with the training's own seed."""
+    train = params.train
+    shared = {key: getattr(train, key) for key in ("batch_size", "warmup", "clip_norm", "mean", "std", "freeze")}
+    scale = train.backbone_scale if architecture.backbone_scale is None else architecture.backbone_scale
+    return Recipe(params.lr, scale, params.epochs, seed=seed, **shared, **train.imbalance.model_dump())

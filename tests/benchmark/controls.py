@@ -56,7 +56,7 @@ def measure() -> dict[str, Any]:
 def _beside_control(
     model: str, twin: Path, place: Path, truth: pd.DataFrame, labels: list[str], seed: int
 ) -> dict[str, Any]:
-    command = [sys.executable, "-m", "stages.train", "frame", "0", model, "--predictions-only"]
+    command = [sys.executable, "-m", "stages.train", "frame", "0", model, "--without", "bundle", "features"]
     subprocess.run(command, cwd=twin, env=environment(twin), check=True, capture_output=True)
     history = pd.read_csv(ROOT / f"data/curves/frame/0/{seed}/{model}/history.csv")
     figures = json.loads((ROOT / f"metrics/models/frame/{model}.json").read_text(encoding="utf-8"))

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stages.common.models import build, head_name
-from stages.train.loop import Pictures, Recipe, normalised, optimizer_of, train_epochs
+from stages.train.answers import normalised
+from stages.train.loop import optimizer_of, train_epochs
+from stages.train.recipe import Pictures, Recipe
 from tests.workspace import read_params_file
 
 ROUNDS = 5  # pairs of ours and bare; the median ratio is reported

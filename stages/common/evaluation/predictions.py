@@ -15,6 +15,7 @@ import pandas as pd
 from stages.common.errors import PipelineError, Problem, raise_all
 
 SEVERAL = 3  # examples that a message shows
+OWN = ("architecture", "system")  # entries of a sidecar's params that are each model's own
 OF_PROTOCOL = "split."  # params.split.<protocol>: the digest of that protocol's table
 
 
@@ -120,22 +121,28 @@ def _some(values: Iterable[object]) -> str:
 
 
 def refuse_mix(sidecars: Mapping[Training, Path]) -> None:
-    """Refuse to compare models that were trained with different params.
+    """Refuse to compare models that were made with different params.
 
-    `dvc exp run -S lr=0.01 train@...` without `evaluate` leaves the other models at the old lr. The entry
-    `architecture` is each model's own and may differ.
+    `dvc exp run -S lr=0.01 train@...` without `evaluate` leaves the other models at the old lr. What is each model's
+    own may differ, and what one kind of model reads (a network's lr) need not be said by another kind.
 
     Raises:
-        PipelineError: a sidecar has no `params`, or naming each param that differs and who was trained with what.
+        PipelineError: a sidecar has no `params`, or naming each param that differs and who was made with what.
     """
-    trained = {training: _flat(_params_of(path)) for training, path in sidecars.items()}
+    made = {training: _params_of(path) for training, path in sidecars.items()}
+    kinds = {training: "system" in params for training, params in made.items()}
+    flat = {
+        training: _flat({key: params[key] for key in params if key not in OWN}) for training, params in made.items()
+    }
     differences = []
-    for key in sorted({key for params in trained.values() for key in params}):
+    for key in sorted({key for params in flat.values() for key in params}):
+        reading = {kinds[training] for training, params in flat.items() if key in params}
         values: dict[str, list[str]] = {}
-        for training, params in trained.items():
+        for training, params in flat.items():
             if key.startswith(OF_PROTOCOL) and not key.endswith(f".{training.protocol}"):
                 continue  # another protocol's table is no business of this one
-            values.setdefault(json.dumps(params.get(key), sort_keys=True), []).append(str(training))
+            if kinds[training] in reading:
+                values.setdefault(json.dumps(params.get(key), sort_keys=True), []).append(str(training))
         if len(values) > 1:
             differences += [f"  - {key} = {value}: {', '.join(models)}" for value, models in values.items()]
     if differences:
@@ -146,17 +153,33 @@ def refuse_mix(sidecars: Mapping[Training, Path]) -> None:
         )
 
 
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_sidecar(path, error) from error
+
+
 def _params_of(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        params = dict(content["params"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise PipelineError(
-            f"{path}: expected a JSON object with `params`, what the model was trained with, got {error!r}. "
-            "Run `dvc repro evaluate`."
-        ) from error
-    params.pop("architecture", None)
-    return params
+        return dict(_content(path)["params"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_sidecar(path, error) from error
+
+
+def giga_operations(path: Path) -> float:
+    """Return what a sidecar says of the 10^9 multiply-adds that one picture costs."""
+    try:
+        return float(_content(path)["giga_operations"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_sidecar(path, error) from error
+
+
+def _no_sidecar(path: Path, error: Exception) -> PipelineError:
+    return PipelineError(
+        f"{path}: expected a JSON object with `params`, what the model was trained with, and `giga_operations`, got "
+        f"{error!r}. Run `dvc repro evaluate`."
+    )
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

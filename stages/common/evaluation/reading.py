@@ -3,25 +3,35 @@
 Models are those that params.yaml declares, never those that lie on disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pandas as pd
 from pydantic import Field
 
+from stages.common.errors import Problem
 from stages.common.evaluation.answers import Answers, Rows, baseline_answers, model_answers, split_rows
-from stages.common.evaluation.predictions import Training, read_all, refuse_missing, refuse_mix
+from stages.common.evaluation.predictions import (
+    Training,
+    giga_operations,
+    read_all,
+    refuse_missing,
+    refuse_mix,
+    remove_undeclared,
+)
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.labels import LabelName
 from stages.common.params import Strict
-from stages.common.protocols import FoldKey, Nothing, Protocol, declared, read_split
+from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of, read_split
 from stages.common.truth import read_labels
 
 PREDICTIONS = Path("data/predictions")
 CURVES = Path("data/curves")
+FEATURES = Path("data/features")
+CLASSIFY, SEQUENCE = "classify", "sequence"  # stages, and their folders below the predictions
 LABELS = Path("data/label_merge/labels.csv")
 SPLIT = Path("data/split")
 
@@ -30,10 +40,25 @@ class Declared(Strict):
     """The top-level keys of params.yaml that say which models there are; base of what a reader of answers reads."""
 
     seed: int  # part of the predictions' place
+    seeds: dict[FoldKey, Nothing]  # further ones, of networks alone
     labels: Annotated[dict[LabelName, Any], Field(min_length=1)]  # the keys are the label columns
-    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the models
+    architectures: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the networks
+    baselines: dict[str, Any]  # the keys are the classical models
+    sequences: dict[str, Any]  # the keys are the models over frames in time
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
+
+    def models(self, protocol: str) -> list[str]:
+        """Return the names of all models compared under a protocol."""
+        return models_of(protocol, self.architectures, self.baselines, self.sequences)
+
+    def networks_alone(self, **changes: Any) -> Self:
+        """Return the same without the models that are no networks."""
+        return self.model_copy(update={"baselines": {}, "sequences": {}, **changes})
+
+    def of_seed(self, seed: str) -> Self:
+        """Return the same with the networks of a further seed alone."""
+        return self.networks_alone(seed=int(seed), seeds={})
 
 
 @dataclass(frozen=True)
@@ -50,17 +75,68 @@ class Protocoled:
 
 
 def trainings(params: Declared) -> list[Training]:
-    """Return every training that params.yaml declares."""
+    """Return every training that params.yaml declares, but for those of further seeds."""
     return [
         Training(protocol, fold, params.seed, model)
         for protocol, folds in declared(params.protocols, params.folds).items()
-        for fold, model in product(folds, params.architectures)
+        for fold, model in product(folds, params.models(protocol))
     ]
 
 
 def files_of(params: Declared) -> dict[Training, Path]:
-    """Return where the predictions table of each declared training lies; its sidecar is beside it as .json."""
-    return {training: Path(f"{training.below(PREDICTIONS)}.csv") for training in trainings(params)}
+    """Return where the predictions table of each declared training lies; its sidecar is beside it as .json.
+
+    The classical models and those over time lie in a folder a model: one run of theirs serves all protocols and folds.
+    """
+    own = {model: PREDICTIONS / CLASSIFY / model for model in params.baselines}
+    own |= {model: PREDICTIONS / SEQUENCE / model for model in params.sequences}
+    return {
+        training: Path(f"{training.below(own.get(training.model, PREDICTIONS))}.csv") for training in trainings(params)
+    }
+
+
+def clear_undeclared(params: Declared) -> None:
+    """Delete predictions and curves of models no longer declared.
+
+    DVC hashes the folders after a run: whichever of the stages runs first must leave them as the others find them.
+    """
+    each = [params, *(params.of_seed(seed) for seed in params.seeds)]
+    tables = [path for one in each for path in files_of(one).values()]
+    remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
+    networks = [training for one in each for training in trainings(one.networks_alone())]
+    remove_undeclared(CURVES, [training.below(CURVES) for training in networks])
+
+
+def clear_features(params: Declared, architecture: str) -> None:
+    """Delete a network's features under protocols, folds and seeds no longer declared, for the same reason."""
+    root, mine = FEATURES / architecture, params.networks_alone(architectures={architecture: {}})
+    keep = [root / one.protocol / one.fold / f"{one.seed}.npy" for one in trainings(mine)]
+    remove_undeclared(root, keep)
+
+
+def unusable_model_names(params: Declared, reserved: Iterable[str]) -> list[Problem]:
+    """Return a problem for each model that is called as another one, or as what tables call something else."""
+    names = [*params.architectures, *params.baselines, *params.sequences]
+    twice = {name for name in names if names.count(name) > 1}
+    where = "params.yaml: architectures, baselines, sequences"
+    return [
+        Problem(where, "a name of something else", "a name of its own for each model", name, "Rename the model.")
+        for name in dict.fromkeys(names)
+        if name in twice or name in set(reserved)
+    ]
+
+
+def operations_of(params: Declared) -> dict[str, float]:
+    """Return model -> 10^9 multiply-adds a picture, as its first sidecar says.
+
+    Raises:
+        PipelineError: a sidecar is absent or does not say.
+    """
+    found: dict[str, float] = {}
+    for training, path in files_of(params).items():
+        if training.model not in found:
+            found[training.model] = giga_operations(path.with_suffix(".json"))
+    return found
 
 
 def read_answers(params: Declared, threshold: Threshold) -> dict[str, Protocoled]:
@@ -81,7 +157,7 @@ def read_answers(params: Declared, threshold: Threshold) -> dict[str, Protocoled
     found = {}
     for protocol, folds in protocols.items():
         answers = baseline_answers(splits[protocol], labels)
-        for model in params.architectures:
+        for model in params.models(protocol):
             scores = pd.concat([tables[Training(protocol, fold, params.seed, model)] for fold in folds]).to_numpy(float)
             answers[model] = model_answers(rows[protocol], scores, labels, threshold)
         found[protocol] = Protocoled(rows[protocol], answers)

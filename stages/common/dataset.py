@@ -1,18 +1,17 @@
-"""From the tables and arrays on disk to the pictures and truths of each side of a split."""
+"""Frames, truth and sides as rows of the arrays below data/preprocess: what every system that is trained reads."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from stages.common.errors import PipelineError
 from stages.common.tables import FRAME_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
 from stages.common.truth import read_labels
-from stages.train.loop import Pictures
 
 DATA = Path("data")
 Rows = NDArray[np.int64]
@@ -48,32 +47,20 @@ def read_sides(protocol: str, fold: int, frames: pd.DataFrame) -> dict[str, Rows
     return rows
 
 
-def digests(protocol: str, variants: list[str]) -> dict[str, Any]:
-    """Return what the training saw, so that evaluate can refuse a table of models trained on different data.
+def digests(protocol: str, variants: Iterable[str]) -> dict[str, Any]:
+    """Return what a system saw, so that evaluate can refuse a table of systems made from different data.
 
-    `size`, `augment` and `extract_frames` shape the arrays long before training: their traces are the arrays.
+    `size`, `augment` and `extract_frames` shape the arrays long before: their traces are the arrays. The originals
+    always count, because validation and test read them.
     """
-    pictures = [DATA / f"preprocess/{name}.npy" for name in variants]
     return {
-        "pictures": _digest([DATA / "extract_frames/frames.csv", *pictures]),
-        "truth": _digest([DATA / "label_merge/labels.csv"]),
-        "split": {protocol: _digest([DATA / f"split/{protocol}.csv"])},
+        "frames": _digest(DATA / "extract_frames/frames.csv"),
+        "pictures": {name: _digest(DATA / f"preprocess/{name}.npy") for name in sorted({"original", *variants})},
+        "truth": _digest(DATA / "label_merge/labels.csv"),
+        "split": {protocol: _digest(DATA / f"split/{protocol}.csv")},
     }
 
 
-def _digest(paths: list[Path]) -> str:
-    whole = hashlib.blake2b(digest_size=8)
-    for path in paths:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "blake2b").digest())
-    return whole.hexdigest()
-
-
-def gather(rows: Rows, truth: NDArray[np.float32], variants: list[str], device: torch.device) -> Pictures:
-    """Return `rows` of each variant, one variant after the other, with their frames' truth repeated.
-
-    Derived pictures carry their frame's row number, so they can only ever stand on their frame's side.
-    """
-    grey = np.concatenate([np.load(DATA / f"preprocess/{name}.npy", mmap_mode="r")[rows] for name in variants])
-    known = np.tile(truth[rows], (len(variants), 1))
-    return Pictures(torch.from_numpy(grey).to(device), torch.from_numpy(known).to(device))
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()

@@ -1,0 +1,152 @@
+"""Fill a network from ImageNet, from a file, or from a folder with a file an architecture; the head stays new.
+
+Weights are read as safetensors or with torch's weights-only reader: nothing is ever unpickled.
+"""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from pickle import UnpicklingError  # what torch's weights-only reader raises when a file holds more than tensors
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from stages.common.errors import PipelineError
+from stages.common.models import head_name
+from stages.common.vision import torchvision
+
+VisionTransformer = torchvision.models.VisionTransformer
+interpolate_embeddings = torchvision.models.vision_transformer.interpolate_embeddings
+
+RANDOM, IMAGENET = "random", "imagenet"
+LIST = "SHA256SUMS"  # in a folder of weights: a line a file, as sha256sum writes it
+HASH = re.compile(r"[0-9a-f]{64}")
+State = dict[str, Tensor]
+
+
+def load_weights(network: nn.Module, architecture: str, weights: str, sha256: str | None) -> str:
+    """Fill `network` from `weights` and return one line that says what was and was not covered.
+
+    Args:
+        network: built by `build`; its head keeps its random weights: a file's outputs may mean other labels.
+        architecture: torchvision's name, for `imagenet`.
+        weights: `random`, `imagenet`, a .safetensors / .pth file (a whole network or only a backbone), or a folder that
+            holds such a file a network, named after it, and their hashes in SHA256SUMS.
+        sha256: expected hash of the file, of a folder's SHA256SUMS; mandatory, so that other content is another
+            experiment.
+
+    Raises:
+        PipelineError: no such file, another hash, or nothing in it that fits.
+    """
+    if weights == RANDOM:
+        return f"{architecture}: random weights"
+    state = _imagenet(architecture) if weights == IMAGENET else _local(Path(weights), architecture, sha256)
+    own, head = network.state_dict(), head_name(network) + "."
+    state = _fitted_positions(network, state)
+    fitting = {
+        name: value.to(own[name].dtype)
+        for name, value in state.items()
+        if name in own and own[name].shape == value.shape and not name.startswith(head)
+    }
+    if not any(name.endswith("weight") for name in fitting):
+        raise PipelineError(
+            f"{weights}: expected tensors named as torchvision's {architecture} names them, got none that fits."
+        )
+    network.load_state_dict({**own, **fitting})
+    return _coverage(architecture, weights, own, fitting, state)
+
+
+def _coverage(architecture: str, weights: str, own: State, fitting: State, state: State) -> str:
+    random = sorted({name.rsplit(".", 1)[0] for name in own if name not in fitting})
+    unused = sorted(set(state) - set(fitting))
+    return (
+        f"{architecture}: {len(fitting)} of {len(own)} tensors from {weights}; random: {', '.join(random) or 'none'}; "
+        f"in the file and not used: {', '.join(unused) or 'none'}"
+    )
+
+
+def _imagenet(architecture: str) -> State:
+    known = torchvision.models.get_model_weights(architecture)
+    entry = getattr(known, "IMAGENET1K_V1", known.DEFAULT)  # the study's; the largest transformers have only others
+    try:
+        # torchvision's own loader: it takes the file from its cache or the network, and checks its hash
+        state: State = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise PipelineError(
+            f"ImageNet weights of {architecture} cannot be had ({error}). Put the file {Path(entry.url).name} "
+            f"into {folder}, or set train.weights to a local file or to random."
+        ) from error
+    return _modern_names(state)
+
+
+def _modern_names(state: State) -> State:
+    # torchvision's DenseNet files of 2017 say `norm.1`; the module says `norm1`
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name): value for name, value in state.items()}
+
+
+def _fitted_positions(network: nn.Module, state: State) -> State:
+    """Return the state with a vision transformer's position embedding stretched to the size it was built for."""
+    name = "encoder.pos_embedding"
+    if not isinstance(network, VisionTransformer) or name not in state:
+        return state
+    if network.state_dict()[name].shape == state[name].shape:
+        return state
+    stretched: State = interpolate_embeddings(network.image_size, network.patch_size, dict(state))
+    return stretched
+
+
+def _local(path: Path, architecture: str, sha256: str | None) -> State:
+    if not path.is_dir():
+        return _read_state(path, sha256)
+    listed = _listed(path / LIST, sha256)
+    mine = [name for name in listed if Path(name).stem == architecture]
+    if len(mine) != 1:
+        raise PipelineError(
+            f"{path / LIST}: expected one file named {architecture}.safetensors or .pth, got {mine or 'none'} among "
+            f"{', '.join(listed) or 'no files'}."
+        )
+    return _read_state(path / mine[0], listed[mine[0]])
+
+
+def _listed(path: Path, sha256: str | None) -> dict[str, str]:
+    """Return file name -> SHA-256 of a list as sha256sum writes it, itself known by `sha256`."""
+    lines = _checked(path, sha256).decode(errors="replace").splitlines()
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if any(len(pair) != 2 or not HASH.fullmatch(pair[0]) for pair in pairs):
+        raise PipelineError(f"{path}: expected lines `hash  file` as sha256sum writes them, got others.")
+    return {name.removeprefix("*"): digest for digest, name in pairs}
+
+
+def _checked(path: Path, sha256: str | None) -> bytes:
+    """Return a file's bytes if their hash is the one expected."""
+    if not path.is_file():
+        raise PipelineError(
+            f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET}, a file or a folder with {LIST}, got "
+            f"{str(path)!r}: no such file."
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise PipelineError(
+            f"params.yaml: train.weights_sha256: expected the SHA-256 of {path.name}, which is {found}, got {sha256}. "
+            "If this is the file you mean, copy the hash: it makes other content another experiment."
+        )
+    return content
+
+
+def _read_state(path: Path, sha256: str | None) -> State:
+    content = _checked(path, sha256)
+    try:
+        if path.suffix == ".safetensors":
+            return load(content)
+        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return state
+    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise PipelineError(
+            f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}"
+        ) from error

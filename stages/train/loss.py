@@ -1,0 +1,54 @@
+"""The loss over the known labels, and what params.yaml can do about rare ones (`train.imbalance`, off as shipped)."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+
+def masked_loss(logits: Tensor, truth: Tensor, positives: Tensor | None = None, gamma: float = 0.0) -> Tensor:
+    """Return the mean binary cross-entropy over the known labels; unknown (NaN) ones weigh nothing.
+
+    Args:
+        logits: (N, L).
+        truth: (N, L): 1, 0 or NaN.
+        positives: (L,) weight of a positive of each label; None for 1.
+        gamma: of the focal loss (Lin et al. 2017, equation 4): each term times (1 - p)^gamma, where p is the
+            probability given to what is true. 0 is the plain loss.
+    """
+    known, target = ~truth.isnan(), truth.nan_to_num()
+    losses = binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=positives)
+    if gamma:
+        losses = losses * torch.sigmoid(torch.where(target > 0, -logits, logits)) ** gamma
+    return (losses * known).sum() / known.sum().clamp(min=1)
+
+
+def positive_weights(truth: Tensor) -> Tensor:
+    """Return (L,) negatives a positive among the known labels: both classes then weigh the same; 1 where one lacks."""
+    positive, negative = (truth == 1).sum(0), (truth == 0).sum(0)
+    both = (positive > 0) & (negative > 0)
+    return torch.where(both, negative / positive.clamp(min=1), torch.ones_like(negative, dtype=torch.float32))
+
+
+def combination_weights(truth: Tensor) -> Tensor:
+    """Return (N,) shares with which pictures are drawn so that each combination of labels comes equally often.
+
+    A combination with unknown labels is one of its own.
+    """
+    known = truth.nan_to_num(-1).cpu().numpy()
+    _, of, count = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+    return torch.from_numpy(1.0 / (len(count) * count[of.ravel()]))
+
+
+def batches(count: int, batch_size: int, generator: torch.Generator, shares: Tensor | None = None) -> list[Tensor]:
+    """Return row numbers in near-equal batches: no leftover of one picture, which batch norm cannot take.
+
+    Without `shares` every row comes once, shuffled; with them `count` rows are drawn, with replacement.
+    """
+    if shares is None:
+        order = torch.randperm(count, generator=generator)
+    else:
+        order = torch.multinomial(shares, count, replacement=True, generator=generator)
+    return list(torch.tensor_split(order, math.ceil(count / batch_size)))

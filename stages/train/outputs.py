@@ -1,0 +1,60 @@
+"""Where the outputs of one training lie, and the two of them that are tables of numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from stages.common.dataset import DATA
+from stages.common.files import replacing
+from stages.common.tables import write_table
+from stages.train.answers import constant_labels, features, predict
+from stages.train.recipe import Pictures, Recipe
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the outputs of one training lie."""
+
+    fold: Path  # <protocol>/<fold>/<seed>
+    name: str  # the architecture
+
+    def of(self, kind: str, suffix: str = "") -> Path:
+        """Return data/<kind>/<protocol>/<fold>/<seed>/<model><suffix>."""
+        return DATA / kind / self.fold / f"{self.name}{suffix}"
+
+    @property
+    def features(self) -> Path:
+        """Return where the features lie: below the network's name, because who uses them reads one network's."""
+        return DATA / "features" / self.name / f"{self.fold}.npy"
+
+
+def predictions(frame_ids: pd.Series, side: str, logits: Tensor, labels: list[str]) -> pd.DataFrame:
+    """Return one row a frame: frame_id, split, one probability a label."""
+    table = pd.DataFrame(torch.sigmoid(logits).cpu().numpy(), columns=labels)
+    table.insert(0, "frame_id", frame_ids.to_numpy())
+    table.insert(1, "split", side)
+    return table
+
+
+def write_predictions(
+    place: Place, network: nn.Module, held: dict[str, tuple[pd.Series, Pictures]], labels: list[str], recipe: Recipe
+) -> list[str]:
+    """Write what the network says of the held-out sides; return the labels it answers constantly on validation.
+
+    Args:
+        held: side -> frame ids and pictures, `validation` among them.
+    """
+    logits = {side: predict(network, pictures.grey, recipe) for side, (_, pictures) in held.items()}
+    said = [predictions(ids, side, logits[side], labels) for side, (ids, _) in held.items()]
+    write_table(place.of("predictions", ".csv"), pd.concat(said).sort_values("frame_id"))
+    return [labels[column] for column in constant_labels(logits["validation"], held["validation"][1].truth)]
+
+
+def write_features(path: Path, network: nn.Module, grey: Tensor, recipe: Recipe) -> None:
+    """Write (N, D) float16, a row a frame: three digits are enough for neighbours and trees, at half the disk."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, features(network, grey, recipe).numpy())
