@@ -19,7 +19,6 @@ from stages.common.evaluation.scores import macro_f1
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.params import read_by
 
-PREFIX = "ablation-"
 Scores = dict[str, dict[str, float | None]]  # protocol -> model -> macro F1 on test
 PatientScores = dict[str, dict[str, dict[str, float]]]  # protocol -> model -> patient -> macro F1 on test
 
@@ -55,8 +54,8 @@ def exp_show(rev: str) -> list[dict[str, Any]]:
     return shown
 
 
-def experiments_in(shown: list[dict[str, Any]]) -> dict[str, Experiment]:
-    """Return the ablation's experiments by their name without the prefix; the latest of a name."""
+def experiments_in(shown: list[dict[str, Any]], prefix: str) -> dict[str, Experiment]:
+    """Return the experiments whose name begins with `prefix`, by the rest of it; the latest of a name."""
     found: dict[str, tuple[str, Experiment]] = {}
     for commit in shown:
         for entry in commit.get("experiments") or []:
@@ -64,9 +63,9 @@ def experiments_in(shown: list[dict[str, Any]]) -> dict[str, Experiment]:
             last = (entry.get("revs") or [{}])[0]
             data = last.get("data") or {}
             stamp = str(data.get("timestamp"))
-            if name.startswith(PREFIX) and stamp >= found.get(name, ("", None))[0]:
+            if name.startswith(prefix) and stamp >= found.get(name, ("", None))[0]:
                 found[name] = (stamp, _experiment(last.get("rev", ""), data, entry.get("executor") or {}))
-    return {name.removeprefix(PREFIX): experiment for name, (_, experiment) in sorted(found.items())}
+    return {name.removeprefix(prefix): experiment for name, (_, experiment) in sorted(found.items())}
 
 
 def _experiment(rev: str, data: Mapping[str, Any], executor: Mapping[str, Any]) -> Experiment:
@@ -82,13 +81,13 @@ def _content(data: Mapping[str, Any], kind: str, path: str) -> dict[str, Any]:
     return dict(((data.get(kind) or {}).get(path) or {}).get("data") or {})
 
 
-def fetch(rev: str, paths: Iterable[Path], folder: Path) -> None:
-    """Copy outputs of an experiment below `folder`, from DVC's cache.
+def fetch(rev: str, paths: Iterable[Path], folder: Path, repository: Path = Path()) -> None:
+    """Copy outputs of an experiment below `folder`, from the cache of a repository.
 
     Raises:
         PipelineError: they are no longer there.
     """
-    files = DVCFileSystem(str(Path.cwd()), rev=rev)
+    files = DVCFileSystem(str(repository.resolve()), rev=rev)
     for path in paths:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -18,15 +18,15 @@ trains and does not evaluate: its test scores are nowhere, so nobody can choose 
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from experiments.overrides import Content
-from experiments.plan import Profile, plan, read_file, read_profile
+from experiments.plan import Plan, Profile, plan, read_file, read_profile
 from experiments.search_dvc import DVC, changed_files, head
 from experiments.search_loop import Budget, search
 from experiments.search_page import draw_trials, page, trials_table
-from experiments.search_space import FILE, Search
+from experiments.search_space import FILE, Search, Value, samples
 from experiments.search_study import folder_of, open_study
 from stages.common.errors import PipelineError, run
 from stages.common.evaluation.predictions import Training
@@ -46,6 +46,21 @@ def targets_of(content: Content, protocol: str, models: Sequence[str]) -> list[s
                 f"params.yaml: {what}: expected {', '.join(strange)} among them, got {', '.join(content[what])}."
             )
     return [f"train@{protocol}-{model}" for model in models]
+
+
+def planner(profile: Profile, settings: Search) -> Callable[[dict[str, Value]], Plan]:
+    """Return what makes of a trial's values what DVC is asked for.
+
+    Raises:
+        PipelineError: at once, where any value between the limits would be refused by a stage.
+    """
+
+    def planned(values: dict[str, Value]) -> Plan:
+        return plan(profile, settings.profile, values, str(FILE))
+
+    for values in samples(settings.space):
+        planned(values)
+    return planned
 
 
 def _refuse_changes() -> None:
@@ -79,9 +94,10 @@ def main() -> None:
     asked, settings = _arguments(), read_file(FILE, Search)
     _refuse_changes()
     base = read_profile(settings.profile)
-    content = plan(base, "the profile", {}, "").after
+    content = plan(base, settings.profile, {}, "").after
     models = asked.models.split(",") if asked.models else list(content["architectures"])
     profile = Profile(targets=targets_of(content, asked.protocol, models), params=base.params)
+    planned = planner(profile, settings)
     name = asked.name or f"{asked.sampler}-{asked.protocol}"
     setting: dict[str, Any] = {
         "commit": head(), "sampler": asked.sampler, "protocol": asked.protocol, "models": models,
@@ -91,7 +107,7 @@ def main() -> None:
     trainings = [Training(asked.protocol, "0", content["seed"], model) for model in models]
     runner = DVC(folder_of(name), trainings, list(content["labels"]), settings.objective)
     try:
-        search(study, profile, Budget(asked.trials, asked.minutes), runner)
+        search(study, planned, Budget(asked.trials, asked.minutes), runner)
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on")
     finally:

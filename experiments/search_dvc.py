@@ -1,6 +1,7 @@
 """A search's trials as DVC experiments: run, scored, named and removed."""
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ class DVC:
             seen = found.quarters
             return hopeless(seen, found.loss)
 
-        return run_trial(planned.command("--temp", "--name", name), self.log(name), began, asked)
+        words = [sys.executable, "-m", "dvc", *planned.command("--temp", "--name", name)]
+        return run_trial(words, self.log(name), began, asked)
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

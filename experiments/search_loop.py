@@ -2,16 +2,17 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from optuna.trial import Trial, TrialState
 from tqdm import tqdm
 
-from experiments.plan import Plan, Profile, plan
+from experiments.plan import Plan
 from experiments.search_dvc import Runner
 from experiments.search_page import DIGITS
 from experiments.search_score import MAXIMISED, mean_of
-from experiments.search_space import FILE, Value
+from experiments.search_space import Value
 from experiments.search_study import EXPERIMENT, PROCESS, SCORES, Study, again, draw, interrupted, same_as
 from experiments.search_trial import runs, stop
 from stages.common.errors import PipelineError
@@ -32,32 +33,39 @@ class Budget:
     trials: int | None
     minutes: float | None
 
-    def left(self, study: Study, begun: float) -> bool:
-        """Return whether another trial may begin, `begun` being when this call did (time.monotonic)."""
-        over = self.minutes is not None and time.monotonic() - begun >= 60 * self.minutes
+    def left(self, study: Study, passed_s: float) -> bool:
+        """Return whether another trial may begin, so many seconds after this call did."""
+        over = self.minutes is not None and passed_s >= 60 * self.minutes
         return not over and not study.exhausted and (self.trials is None or len(study.counted) < self.trials)
 
 
-def search(study: Study, profile: Profile, budget: Budget, runner: Runner) -> None:
+def search(
+    study: Study,
+    planned: Callable[[dict[str, Value]], Plan],
+    budget: Budget,
+    runner: Runner,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Run trials while there is budget.
 
     Args:
         study: new, or with the trials of earlier calls.
-        profile: what every trial begins from, and its targets.
+        planned: makes of a trial's values what DVC is asked for.
         budget: of trials and time.
         runner: runs them.
+        clock: seconds.
 
     Raises:
         PipelineError: several trials in a row failed.
     """
-    begun = time.monotonic()
+    begun = clock()
     _heal(study, runner)
     with tqdm(total=budget.trials, initial=len(study.counted), desc=study.name, unit="trial", disable=None) as progress:
-        while budget.left(study, begun):
+        while budget.left(study, clock() - begun):
             trial, values = draw(study)
             name = f"{study.prefix}{trial.number:03d}"
             print(f"{name}: {_said(values)}", file=sys.stderr, flush=True)
-            _one(study, trial, name, plan(profile, "the profile", values, str(FILE)), values, runner)
+            _one(study, trial, name, planned(values), values, runner)
             _refuse_hopeless(study, runner)
             progress.update()
 

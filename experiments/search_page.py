@@ -97,9 +97,10 @@ def _slice(axes: Axes, study: Study, key: str) -> None:
         found = _scored(study, word)
         values = [trial.user_attrs[VALUES][key] for trial, _ in found]
         numbers = values if isinstance(axis, Range) else [axis.values.index(value) for value in values]
-        axes.scatter(numbers, [score for _, score in found], c=colour, s=14)
+        axes.scatter(numbers, [score for _, score in found], c=colour, s=14, clip_on=False)
     if isinstance(axis, Range):
         axes.set_xscale(axis.scale)
+        axes.set_xlim(axis.min, axis.max)
         axes.set_xticks(ticks := points(axis), [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:

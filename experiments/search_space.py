@@ -97,6 +97,13 @@ def points(axis: Values | Range) -> list[Value]:
     return list(dict.fromkeys(found))
 
 
+def samples(space: dict[str, Axis]) -> list[dict[str, Value]]:
+    """Return few combinations in which every point of every axis stands: enough to check them all."""
+    axes = {key: points(axis) for key, axis in space.items()}
+    longest = max(map(len, axes.values()))
+    return [{key: values[place % len(values)] for key, values in axes.items()} for place in range(longest)]
+
+
 def neat(value: Value, axis: Values | Range) -> Value:
     """Return a drawn value as it is set: few digits, and never outside the limits."""
     if isinstance(axis, Values) or not isinstance(value, float):

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,10 +45,10 @@ class Progress:
 def run_trial(
     words: Sequence[str], log: Path, began: Callable[[int, float], None], hopeless: Callable[[], bool]
 ) -> int | None:
-    """Run `dvc ...` and return its exit status; None where it was stopped because it was `hopeless`.
+    """Run a command and return its exit status; None where it was stopped because it was `hopeless`.
 
     Args:
-        words: after `dvc`.
+        words: of the command.
         log: gets what it prints.
         began: is told the process's id and the time of its start.
         hopeless: asked every second.
@@ -57,7 +56,7 @@ def run_trial(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", *words], stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            list(words), stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
         )
         try:
             began(process.pid, psutil.Process(process.pid).create_time())
