@@ -34,11 +34,11 @@ def curve(folder: Path, training: Training, *losses: float) -> None:
 
 def test_a_trial_s_end_and_output_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "a/trial.log"
-    began: list[float] = []
+    began: list[tuple[int, float]] = []
     words = [sys.executable, "-c", "import sys; print('out'); sys.exit('wrong')"]
-    assert run_trial(words, log, lambda *process: began.extend(process), lambda: False) == 1
+    assert run_trial(words, log, lambda *process: began.append(process), lambda: False) == 1
     assert log.read_text().split() == ["out", "wrong"]
-    assert not runs(*map(float, began))  # type: ignore[arg-type]
+    assert not runs(*began[0])
 
 
 @pytest.mark.parametrize("code", [SLEEP, DEAF, PARENT])
@@ -101,10 +101,12 @@ def begin(name: str, folder: Path) -> Path:
 def test_what_a_killed_search_left_is_ended_and_removed_and_nothing_else() -> None:
     mine, other = FOLDERS / "tmpa", FOLDERS / "tmpb"
     notes = [begin("search-x-001", mine), begin("search-x-002", other)]
-    orphan = subprocess.Popen([sys.executable, "-c", SLEEP], cwd=mine, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", SLEEP], cwd=mine, stdout=subprocess.DEVNULL)
+    orphan = psutil.Process(process.pid)
     assert folder_of("search-x-001") == mine.resolve()
     clean("search-x-001")
-    assert orphan.wait(10) != 0
+    process.wait(10)
+    assert not orphan.is_running()
     assert [mine.exists(), notes[0].exists(), other.exists(), notes[1].exists()] == [False, False, True, True]
     assert folder_of("search-x-001") is None
 
