@@ -154,6 +154,9 @@ def _say(table: pd.DataFrame, notes: Sequence[str]) -> None:
     concerns = {
         "nothing moves, so the whole picture is kept": table["crop_source"] == "still",
         "fewer frames than the container states, perhaps cut short": table["frames_decoded"] < table["frames_stated"],
+        "depth_cm not used, because the DICOM states its own scale": (
+            (table["scale_source"] == "dicom") & table["depth_cm"].notna()
+        ),
         "scale unknown, so fitted to the canvas": table["scale_source"] == "unknown",
         "larger than field_mm, so cut": table["shown_share"] < 1,
     }

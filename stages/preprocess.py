@@ -10,6 +10,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,11 +43,12 @@ def main() -> None:
             f"stages.preprocess: expected the name of an array in {IN}, got {sys.argv[1:]}. Run `dvc repro preprocess`."
         )
     variant = sys.argv[1]
+    cv2.setNumThreads(1)  # frames run side by side on all cores
     pictures = np.load(IN / f"{variant}.npy", mmap_mode="r")
     work = partial(preprocess_rows, pictures=pictures, params=params.preprocess)
-    with new_array(OUT / f"{variant}.npy", pictures.shape[:3]) as array:
-        for rows, grey in in_parallel(work, chunks(len(pictures)), f"preprocess {variant}"):
-            array[rows.start : rows.stop] = grey
+    with new_array(OUT / f"{variant}.npy", pictures.shape[:3]) as append:
+        for _, grey in in_parallel(work, chunks(len(pictures)), f"preprocess {variant}"):
+            append(grey)
 
 
 if __name__ == "__main__":

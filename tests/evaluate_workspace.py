@@ -51,8 +51,26 @@ def build(root: Path, params: str = PARAMS, unknown: float = 0.03, noise: dict[s
                     write_training(root, f"{protocol}/{fold}/1/{model}", rows, far)
 
 
+def write_system(root: Path, stage: str, model: str, protocols: tuple[str, ...], noise: float) -> None:
+    """Write what a classical model (`classify`) or one over time (`sequence`) says under `protocols`."""
+    for protocol in protocols:
+        for fold, rows in pd.read_csv(root / f"data/split/{protocol}.csv", dtype={"fold": str}).groupby("fold"):
+            place = f"{stage}/{model}/{protocol}/{fold}/1/{model}"
+            write_predictions(root, place, rows, noise)
+            content = {"params": {"seed": 1, "system": {"model": model}}, "giga_operations": 0.0}
+            (root / f"data/predictions/{place}.json").write_text(json.dumps(content))
+
+
 def write_training(root: Path, place: str, rows: pd.DataFrame, noise: float) -> None:
     """Write one training's predictions, sidecar and curve; the same place gives the same numbers."""
+    write_predictions(root, place, rows, noise)
+    write_sidecar(root, place, lr=0.01)
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [0.7, 0.5, 0.4], "validation_loss": [0.7, 0.6, 0.55]})
+    write_table(root / f"data/curves/{place}/history.csv", epochs)
+
+
+def write_predictions(root: Path, place: str, rows: pd.DataFrame, noise: float) -> None:
+    """Write a predictions table whose scores lie `noise` from the truth."""
     truth = pd.read_csv(root / "data/label_merge/labels.csv").set_index("frame_id")
     asked = rows[rows["side"] != "train"].sort_values("frame_id")
     real = truth.loc[asked["frame_id"], list(LABELS)].fillna(0.5).to_numpy()
@@ -61,9 +79,6 @@ def write_training(root: Path, place: str, rows: pd.DataFrame, noise: float) -> 
     scores.insert(0, "frame_id", asked["frame_id"].to_numpy())
     scores.insert(1, "split", asked["side"].to_numpy())
     write_table(root / f"data/predictions/{place}.csv", scores)
-    write_sidecar(root, place, lr=0.01)
-    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [0.7, 0.5, 0.4], "validation_loss": [0.7, 0.6, 0.55]})
-    write_table(root / f"data/curves/{place}/history.csv", epochs)
 
 
 def write_sidecar(root: Path, place: str, **params: Any) -> None:

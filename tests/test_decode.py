@@ -153,8 +153,18 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
 def test_sixteen_bits_take_the_full_range_without_a_window(tmp_path: Path) -> None:
     deep = GREY.astype(np.uint16) * 257  # 255 * 257 = 65535
     np.testing.assert_array_equal(np.stack(list(frames(write_dicom(tmp_path / "a.dcm", deep)))), GREY)
-    twelve = write_dicom(tmp_path / "b.dcm", np.full((1, 8, 8), 4095, np.uint16), BitsStored=12, HighBit=11)
+    twelve = write_dicom(tmp_path / "b.dcm", np.array([[[0, 4095]]], np.uint16), BitsStored=12, HighBit=11)
     assert next(frames(twelve)).max() == 255
+
+
+def test_deep_values_in_a_sliver_of_their_range_without_a_window_are_refused(tmp_path: Path) -> None:
+    twelve_in_sixteen = GREY.astype(np.uint16) * 16  # up to 4080 of 65535
+    for inverted in ({}, {"PhotometricInterpretation": "MONOCHROME1"}):
+        path = write_dicom(tmp_path / "a.dcm", twelve_in_sixteen, **inverted)
+        with pytest.raises(ClipError, match=r"span \d+/255 of what 16 bits hold, and no WindowCenter"):
+            list(frames(path))
+    write_dicom(path, twelve_in_sixteen, WindowCenter=2048, WindowWidth=4096)
+    assert next(frames(path)).max() > 200
 
 
 def test_sixteen_bits_follow_their_window(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stages.common.errors import PipelineError
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.comparison import refuse_different_tests
 from stages.evaluate.plots import _thinned
-from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, outputs, write_sidecar
+from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, outputs, write_sidecar, write_system
 from tests.split_cohort import LABELS
 
 STUDY_ROWS = ["Accuracy", "Precision", "Recall", "F1", "TN", "FP", "FN", "TP"]
@@ -379,3 +379,31 @@ def test_evaluate_imports_no_torch() -> None:
     code = f"import sys, stages.evaluate.__main__; sys.exit({loaded})"
     root = Path(evaluate.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_classical_models_and_models_over_time_are_rows_of_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    systems = PARAMS.replace("baselines: {}", "baselines: {knn_texture: {}}")
+    systems = systems.replace("sequences: {}", "sequences: {gru_resnet18: {}}")
+    build(tmp_path, systems)
+    write_system(tmp_path, "classify", "knn_texture", ("frame", "patient", "leave_one_patient_out"), 0.3)
+    write_system(tmp_path, "classify", "tree_texture", ("frame",), 0.3)  # not declared
+    write_system(tmp_path, "sequence", "gru_resnet18", ("patient", "leave_one_patient_out"), 0.2)
+    evaluate.main()
+    rows = pd.read_csv(tmp_path / "metrics/comparison.csv").groupby("protocol")["model"].apply(list)
+    networks = ["label_copy", "majority", "alexnet", "resnet18", "vgg16"]
+    assert rows["frame"] == [*networks, "knn_texture"]  # a model over time needs whole clips on one side
+    assert rows["patient"] == rows["leave_one_patient_out"] == [*networks, "knn_texture", "gru_resnet18"]
+    assert not list((tmp_path / "data/predictions").rglob("tree_texture*"))
+    selected = json.loads((tmp_path / "metrics/selected.json").read_text())
+    assert {"knn_texture", "gru_resnet18"} <= set(selected["patient"]["models"])
+
+
+def test_a_model_called_as_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    build(tmp_path, FRAME_ONLY)
+    (tmp_path / "params.yaml").write_text(FRAME_ONLY.replace("baselines: {}", "baselines: {vgg16: {}}"))
+    with pytest.raises(PipelineError, match=r"a name of something else: expected a name of its own .* got vgg16"):
+        evaluate.main()

@@ -14,12 +14,11 @@ from sklearn import metrics
 
 from stages.common.errors import PipelineError
 from stages.evidence import __main__ as evidence
-from tests.evaluate_workspace import PARAMS, build
+from tests.evaluate_workspace import PARAMS, build, write_training
 from tests.split_cohort import LABELS
 
 SECTION = """
 evidence:
-  confidence: 0.95
   resamples: 300
   permutations: 4096
   all_pairs_from: 10
@@ -217,7 +216,8 @@ def test_without_folds_the_patient_protocol_is_the_headline(own: Path) -> None:
     evidence.main()
     assert read(own)["headline"] == "patient"
     validation = read(own)["protocols"]["patient"]["win_shares"]["validation"]
-    assert (validation["shares"], validation["why"]) == (None, "1 patient: resampling shows nothing")
+    assert validation["patients"] == 2
+    assert sum(validation["shares"].values()) + validation["no_winner"] == pytest.approx(1)
 
 
 def test_the_frame_protocol_alone_stays_flagged(own: Path) -> None:
@@ -293,7 +293,6 @@ def test_a_dropped_model_leaves_the_file_and_its_predictions(own: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ("confidence: 0.95", "confidence: 95", r"evidence\.confidence"),
         ("resamples: 300", "resamples: 3", r"evidence\.resamples"),
         ("all_pairs_from: 10", "all_pairs: 10", r"evidence\.all_pairs\b.*unknown key"),
         ("protocols: {frame: {}, patient: {}}", "protocols: {}", "nothing to weigh"),
@@ -302,4 +301,41 @@ def test_a_dropped_model_leaves_the_file_and_its_predictions(own: Path) -> None:
 def test_mistakes_in_params_are_named(own: Path, right: str, wrong: str, message: str) -> None:
     (own / "params.yaml").write_text(NO_FOLDS.replace(right, wrong))
     with pytest.raises(PipelineError, match=message):
+        evidence.main()
+
+
+def test_further_seeds_are_noise_beside_the_intervals_and_move_nothing_else(own: Path) -> None:
+    evidence.main()
+    before = read(own)
+    assert before["protocols"]["patient"]["seeds"]["why"].startswith("one training seed")
+    for protocol in ("frame", "patient"):
+        rows = pd.read_csv(own / f"data/split/{protocol}.csv")
+        for model in MODELS[2:]:
+            for seed in (2, 3):
+                write_training(own, f"{protocol}/0/{seed}/{model}", rows, 0.3)
+    (own / "params.yaml").write_text(NO_FOLDS.replace("seeds: {}", 'seeds: {"2": {}}'))
+    evidence.main()
+    assert not list((own / "data/predictions").glob("*/0/3/*"))  # a seed that is not declared goes
+    truth = pd.read_csv(own / "data/label_merge/labels.csv").set_index("frame_id")[list(LABELS)]
+    for protocol, of in read(own)["protocols"].items():
+        found = of.pop("seeds")
+        assert of == {key: value for key, value in before["protocols"][protocol].items() if key != "seeds"}
+        assert found["seeds"] == ["1", "2"]
+        assert list(found["models"]) == MODELS[2:]
+        for model, figures in found["models"].items():
+            expected = [macro_f1_by_scikit_learn(own, f"{protocol}/0/{seed}/{model}", truth) for seed in (1, 2)]
+            assert figures["macro F1"]["values"] == pytest.approx(expected, abs=1e-4)
+            assert figures["macro F1"]["spread"] == pytest.approx(abs(expected[0] - expected[1]), abs=2e-4)
+
+
+def macro_f1_by_scikit_learn(root: Path, place: str, truth: pd.DataFrame) -> float:
+    said = pd.read_csv(root / f"data/predictions/{place}.csv").query("split == 'test'").set_index("frame_id")
+    known = {label: truth.loc[said.index, label].dropna() for label in LABELS}
+    return float(np.mean([metrics.f1_score(of, said.loc[of.index, label] >= 0.5) for label, of in known.items()]))
+
+
+def test_a_sidecar_that_names_no_operations_is_one_message(own: Path) -> None:
+    path = own / "data/predictions/frame/0/1/vgg16.json"
+    path.write_text(json.dumps({"params": json.loads(path.read_text())["params"]}))
+    with pytest.raises(PipelineError, match=r"vgg16\.json: expected a JSON object with .*giga_operations"):
         evidence.main()

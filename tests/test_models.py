@@ -2,18 +2,22 @@
 
 import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from stages.common.bundle import Bundle, read_bundle, write_bundle
 from stages.common.errors import PipelineError
-from stages.common.models import build, refuse_small_pictures
+from stages.common.models import Penultimate, build, giga_operations, head_name, refuse_small_pictures, skeleton
 from stages.common.vision import torchvision
 from stages.common.weights import _modern_names, load_weights
+from stages.train.loop import train_epochs
+from stages.train.recipe import Pictures
 from tests.test_preprocess import params as preprocess_params
+from tests.test_training import RECIPE
 
 
 def sha256(path: Path) -> str:
@@ -227,3 +231,106 @@ def test_a_damaged_bundle_is_one_message(tmp_path: Path, content: bytes) -> None
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(PipelineError, match=r"expected a bundle written by stages\.train"):
         read_bundle(tmp_path / "a")
+
+
+GIANTS = ("regnet_y_128gf", "vit_h_14")  # 644 and 632 million weights: too slow for a test
+EVERY = [name for name in torchvision.models.list_models(module=torchvision.models) if name not in GIANTS]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_classification_network_of_torchvision_works_by_its_name(name: str) -> None:
+    network, picture = skeleton(name, 3, 224).to("meta"), torch.zeros(2, 3, 224, 224, device="meta")
+    with torch.device("meta"), Penultimate(network) as kept:
+        for training in (True, False):  # googlenet and inception would answer three times in training
+            assert network.train(training)(picture).shape == (2, 3)
+    head = network.get_submodule(head_name(network))
+    assert kept.seen.shape == (2, head.weight.shape[1])
+
+
+@pytest.mark.parametrize(
+    "name", ["convnext_tiny", "efficientnet_b0", "mobilenet_v3_small", "vit_b_16", "squeezenet1_1"]
+)
+def test_other_networks_learn_from_small_pictures(name: str) -> None:
+    torch.manual_seed(0)
+    network = build(name, 2, 64)
+    refuse_small_pictures(network, name, 64)
+    data = Pictures(torch.randint(0, 256, (4, 64, 64), dtype=torch.uint8), torch.eye(4)[:, :2])
+    before = {key: value.clone() for key, value in network.named_parameters()}
+    list(
+        train_epochs(network, head_name(network), data, data, replace(RECIPE, epochs=2))
+    )  # ViT begins with a head of zeros
+    still = [key for key, value in network.named_parameters() if torch.equal(value, before[key])]
+    # a weight that only lets through what was cut off (a dead rectifier's) may stay; most must have moved
+    assert len(still) < 0.1 * len(before)
+
+
+def test_a_size_that_a_transformer_cannot_divide_is_one_message() -> None:
+    with pytest.raises(PipelineError, match=r"size_px: expected a size that vit_b_16 can divide, got 70 px"):
+        build("vit_b_16", 3, 70)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121", "vgg16", "convnext_tiny", "vit_b_16"])
+def test_operations_are_what_torchvision_documents(name: str) -> None:
+    documented = torchvision.models.get_model_weights(name).DEFAULT.meta["_ops"]
+    with torch.device("meta"):
+        network = build(name, 1000)
+        assert giga_operations(network, 224) == pytest.approx(documented, rel=0.02)
+
+
+def test_layer_norm_networks_keep_their_own_initialisation() -> None:
+    torch.manual_seed(0)
+    ours = build("convnext_tiny", 3)
+    torch.manual_seed(0)
+    theirs = torchvision.models.convnext_tiny(num_classes=3)
+    assert all(torch.equal(own, other) for own, other in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_a_transformer_s_positions_are_stretched_to_the_pictures(tmp_path: Path) -> None:
+    donor, path = build("vit_b_16", 3, 96), tmp_path / "vit_b_16.safetensors"
+    save_file(donor.state_dict(), path)
+    network = build("vit_b_16", 3, 64)
+    note = load_weights(network, "vit_b_16", str(path), sha256(path))
+    assert "random: heads.head;" in note
+    assert torch.equal(network.encoder.pos_embedding[:, 0], donor.encoder.pos_embedding[:, 0])  # the class token's
+
+
+def folder_of_weights(folder: Path, *names: str) -> str:
+    """Write a file a network and their list; return the list's hash."""
+    for name in names:
+        save_file(build(name, 3).state_dict(), folder / f"{name}.safetensors")
+    lines = [f"{sha256(folder / f'{name}.safetensors')}  {name}.safetensors\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+    return sha256(folder / "SHA256SUMS")
+
+
+def test_a_folder_holds_a_file_a_network(tmp_path: Path) -> None:
+    listed = folder_of_weights(tmp_path, "resnet18", "squeezenet1_1")
+    network = build("resnet18", 3)
+    assert "120 of 122 tensors" in load_weights(network, "resnet18", str(tmp_path), listed)
+    donor = load_file(tmp_path / "resnet18.safetensors")
+    assert torch.equal(network.conv1.weight, donor["conv1.weight"])
+    with pytest.raises(PipelineError, match=r"expected one file named resnet34\.safetensors or \.pth, got none among"):
+        load_weights(build("resnet34", 3), "resnet34", str(tmp_path), listed)
+
+
+@pytest.mark.parametrize("broken", ["list", "file", "form"])
+def test_a_folder_that_changed_is_refused(tmp_path: Path, broken: str) -> None:
+    listed = folder_of_weights(tmp_path, "resnet18")
+    if broken == "list":
+        (tmp_path / "SHA256SUMS").write_text("")
+        message = "weights_sha256: expected the SHA-256 of SHA256SUMS"
+    elif broken == "file":
+        (tmp_path / "resnet18.safetensors").write_bytes(b"other")
+        message = r"expected the SHA-256 of resnet18\.safetensors"
+    else:
+        (tmp_path / "SHA256SUMS").write_text("resnet18.safetensors\n")
+        listed, message = sha256(tmp_path / "SHA256SUMS"), "expected lines `hash  file`"
+    with pytest.raises(PipelineError, match=message):
+        load_weights(build("resnet18", 3), "resnet18", str(tmp_path), listed)
+
+
+def test_a_regnet_s_bundle_reads_back(tmp_path: Path) -> None:
+    network = build("regnet_y_400mf", 2)
+    write_bundle(tmp_path / "a", network, bundle().model_copy(update={"architecture": "regnet_y_400mf"}))
+    again, _ = read_bundle(tmp_path / "a")
+    assert all(torch.equal(own, other) for own, other in zip(network.parameters(), again.parameters(), strict=True))

@@ -77,6 +77,7 @@ def main() -> None:
     variant = sys.argv[1] if len(sys.argv) == 2 else ""
     if variant not in VARIANTS:
         raise PipelineError(f"stages.augment: expected one of {', '.join(VARIANTS)}, got {variant!r}.")
+    cv2.setNumThreads(1)  # frames run side by side on all cores
     params: Any = read_params(params_of(variant))
     frames = read_table(FRAMES / "frames.csv", FRAME_COLUMNS)
     numbers = draw(variant, getattr(params.augment, variant), params.seed, frames["frame_id"].tolist())
@@ -86,9 +87,9 @@ def main() -> None:
     else:
         originals = read_originals(len(frames))
         make, side = partial(_augment_rows, originals=originals, variant=variant, numbers=numbers), originals.shape[1]
-    with new_array(OUT / f"{variant}.npy", (len(frames), side, side, 3)) as array:
-        for rows, pictures in in_parallel(make, chunks(len(frames)), f"augment {variant}"):
-            array[rows.start : rows.stop] = pictures
+    with new_array(OUT / f"{variant}.npy", (len(frames), side, side, 3)) as append:
+        for _, pictures in in_parallel(make, chunks(len(frames)), f"augment {variant}"):
+            append(pictures)
     write_table(OUT / f"{variant}.csv", pd.DataFrame({"frame_id": frames["frame_id"], "number": numbers}))
 
 

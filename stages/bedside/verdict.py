@@ -8,10 +8,10 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from stages.bedside.clips import written
+from stages.common.evaluation.intervals import CONFIDENCE
 from stages.common.evaluation.scores import rounded
 
 Content = dict[str, Any]
-CONFIDENCE = 0.95
 NO_TIMES = "no tested clip states its times"
 NO_RISK = "no tested infant has frames over which a GO would be so"
 NO_SUCH = "there is no such GO in any tested clip"

@@ -7,7 +7,6 @@ the same training would give other bytes. No thresholds: evaluate chooses those 
 import json
 from pathlib import Path
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from stages.common.errors import PipelineError
 from stages.common.files import replacing
-from stages.common.models import build
+from stages.common.models import skeleton
 from stages.common.params import Strict
 from stages.common.preprocessing import Preprocess
 
@@ -59,8 +58,7 @@ def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
         raise PipelineError(
             f"{path}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
         ) from error
-    with torch.device("meta"):  # the tensors of the file become the network's: nothing is drawn and thrown away
-        network = build(bundle.architecture, len(bundle.labels), bundle.size)
+    network = skeleton(bundle.architecture, len(bundle.labels), bundle.size)  # the file's tensors become its own
     _refuse_other_tensors(path, bundle, network.state_dict(), tensors)
     network.load_state_dict(tensors, assign=True)
     return network.eval(), bundle

@@ -5,7 +5,7 @@ A stage killed while it writes leaves only a `*.partial` name behind, which noth
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def new_array(path: Path, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
-    """Yield a memory-mapped uint8 .npy of `shape` to fill; it appears under `path` when complete.
+def new_array(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
+    """Yield a function that takes the rows of a uint8 .npy of `shape`, some at a time and in order.
 
-    The pages go to disk as they fill, so memory stays flat however many frames a cohort has.
+    They are written one after the other, so memory stays flat however many frames a cohort has, and no page of the
+    file is fetched only to be filled. The file appears under `path` when complete.
+
+    Raises:
+        ValueError: other rows were given than `shape` says.
     """
-    with replacing(path) as partial:
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        yield array
-        array.flush()
-        del array
+    given = 0
+
+    def append(rows: NDArray[np.uint8]) -> None:
+        nonlocal given
+        if rows.dtype != np.uint8 or rows.shape[1:] != shape[1:]:
+            raise ValueError(f"{path}: expected uint8 rows of {shape[1:]}, got {rows.dtype} of {rows.shape[1:]}")
+        given += len(rows)
+        file.write(np.ascontiguousarray(rows).data)
+
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        yield append
+        if given != shape[0]:
+            raise ValueError(f"{path}: expected {shape[0]} rows, got {given}")

@@ -38,6 +38,15 @@ def build(architecture: str, classes: int, size_px: int = SIZE_PX) -> nn.Module:
     return network
 
 
+def skeleton(architecture: str, classes: int, size_px: int) -> nn.Module:
+    """Return the network for tensors that will take the place of its own: nothing is drawn, where that can be had."""
+    try:
+        with torch.device("meta"):
+            return build(architecture, classes, size_px)
+    except NotImplementedError:  # RegNets compute their widths with tensors, which a device without data cannot
+        return build(architecture, classes, size_px)
+
+
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 

@@ -29,10 +29,13 @@ evidence.json, everything over test rows but where it says validation:
       all_pairs   {pairs: [the same of every pair, p_holm, separated], sentence, why}; below `all_pairs_from` patients
                   pairs is null and the sentence says that this cohort cannot separate the models
       win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
+      seeds       {seeds, models: {network: {macro F1, loss of the rule: {values (a seed each), lowest, highest,
+                  spread}}}, why}: what chance in training does; the first seed is that of all other figures
 
 What is not estimable is null, and `why` beside it says what is missing.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,7 @@ import pandas as pd
 from stages.common.errors import PipelineError, run
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
+from stages.common.evaluation.intervals import CONFIDENCE
 from stages.common.evaluation.reading import Protocoled, clear_undeclared, read_answers
 from stages.common.evaluation.rule import judge, winner_of
 from stages.common.files import write_json
@@ -51,6 +55,7 @@ from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.common.tables import write_table
 from stages.evidence.comparison import all_pairs, losses_of, named_beforehand
 from stages.evidence.figures import interval_rows, metrics_of, patient_rows
+from stages.evidence.noise import noise
 from stages.evidence.params import Params, generator, simplest_first
 from stages.evidence.resamples import win_shares
 
@@ -67,8 +72,7 @@ READING = (
     "it can be wider than with a single error, because nothing is then known of how errors cluster.",
     "F1, ROC AUC and average precision are means over patients with their range, which is no confidence interval.",
     "Decisions are pooled over folds, scores never: each area is taken within one patient.",
-    "One training seed is declared. Other seeds would show the noise of optimisation; they are no patients and never "
-    "enter an interval.",
+    "Training seeds show the noise of optimisation: they are no patients, and never enter an interval.",
     "No interval or test corrects for a leaking protocol.",
 )
 
@@ -85,6 +89,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
     models = {model: answers for model, answers in of.models.items() if model not in BASELINES}
     sides = {side: of.rows.on(side) for side in ("validation", "test")}
     judged = {model: judge(of.rows, answers, labels, rule) for model, answers in models.items()}
+    simplest = [model for model in simplest if model in models]
     fit = [model for model in simplest if not judged[model].reasons]
     test = of.rows[sides["test"]]
     losses = {model: losses_of(test, answers[sides["test"]], labels, rule) for model, answers in models.items()}
@@ -94,7 +99,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
         generator(params.seed, protocol, "comparison"),
     )  # fmt: skip
     pairs = all_pairs(
-        losses, patients, section.all_pairs_from, section.confidence, section.permutations,
+        losses, patients, section.all_pairs_from, CONFIDENCE, section.permutations,
         generator(params.seed, protocol, "pairs"),
     )  # fmt: skip
     shares = {
@@ -119,6 +124,18 @@ def caveat(rows: Rows, protocol: str) -> str | None:
     return f"{both} of {len(tested)} test patients helped to choose the winner, as validation patients of other folds"
 
 
+def seed_noise(answers: Mapping[str, Protocoled], params: Params) -> dict[str, dict[str, Any]]:
+    """Return protocol -> what the networks' test figures are under each declared seed."""
+    further = {seed: read_answers(params.of_seed(seed), params.evaluate.threshold) for seed in params.seeds}
+    return {
+        protocol: noise(
+            {str(params.seed): of} | {seed: found[protocol] for seed, found in further.items()},
+            list(params.labels), params.evaluate.rule,
+        )
+        for protocol, of in answers.items()
+    }  # fmt: skip
+
+
 def protocol_metrics(
     protocol: str, of: Protocoled, params: Params
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
@@ -127,7 +144,7 @@ def protocol_metrics(
     found, intervals, patients = {}, [], []
     labels, decision = list(params.labels), params.evaluate.decision
     for model, answers in bar(list(of.models.items()), f"evidence {protocol}", unit="model"):
-        metrics, dots = metrics_of(of.rows[test], answers[test], labels, decision, params.evidence.confidence)
+        metrics, dots = metrics_of(of.rows[test], answers[test], labels, decision, CONFIDENCE)
         found[model] = metrics
         intervals += interval_rows(protocol, model, metrics)
         patients += patient_rows(protocol, model, dots)
@@ -141,6 +158,7 @@ def main() -> None:
     simplest = simplest_first(params)
     if not answers:
         raise PipelineError("params.yaml: protocols and folds: nothing to weigh. Declare a protocol, e.g. `frame: {}`.")
+    noises = seed_noise(answers, params)
     protocols, intervals, patients = {}, [], []
     for protocol in [name for name in HEADLINES if name in answers]:
         of = answers[protocol]
@@ -153,12 +171,13 @@ def main() -> None:
             "frames": len(test.frames),
             "models": models,
             **protocol_evidence(protocol, of, params, simplest),
+            "seeds": noises[protocol],
         }
         intervals += of_intervals
         patients += of_patients
     content = {
         "headline": next(iter(protocols)),
-        "confidence": params.evidence.confidence,
+        "confidence": CONFIDENCE,
         "reading": list(READING),
         "protocols": protocols,
     }

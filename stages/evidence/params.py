@@ -14,7 +14,6 @@ from stages.common.params import Strict
 class Evidence(Strict):
     """The section `evidence`."""
 
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]  # of every interval, two-sided
     resamples: Annotated[int, Field(ge=100)]  # of the patients, for the share of wins
     permutations: Annotated[int, Field(ge=1000)]  # all signs of 2^patients are tried up to so many, else drawn
     all_pairs_from: Annotated[int, Field(ge=2)]  # test patients; below, the models are not compared pair by pair

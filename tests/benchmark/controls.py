@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from tests.workspace import ROOT, environment, read_params_file
+from tests.workspace import ROOT, copy_project, environment, read_params_file
 
 PLACE = Path("data/predictions/frame/0")
 
@@ -43,9 +43,9 @@ def measure() -> dict[str, Any]:
     labels, place = list(params["labels"]), PLACE / str(params["seed"])
     truth = pd.read_csv(ROOT / "data/label_merge/labels.csv")
     with tempfile.TemporaryDirectory() as name:
-        twin = Path(name) / "control"
-        ignored = shutil.ignore_patterns(".*", "train", "cohorts", "explain", "augment")
-        shutil.copytree(ROOT, twin, ignore=ignored)
+        twin = copy_project(Path(name) / "control")
+        for read in ("extract_frames", "label_merge", "split", "preprocess"):  # all that training reads
+            shutil.copytree(ROOT / "data" / read, twin / "data" / read)
         shuffle_training_labels(twin, labels)
         return {
             model: _beside_control(model, twin, place, truth, labels, params["seed"])

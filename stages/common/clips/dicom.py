@@ -33,13 +33,15 @@ PLUGINS: dict[UID, str] = dict.fromkeys(NATIVE, "") | {
     JPEG2000Lossless: "pillow",
 }
 PIXEL_DATA = 0x7FE00010
+TOLD_APART = 32  # grey levels of 255: a clip that spans fewer is nearly one grey on a screen
 
 
 def timed_frames(path: Path, max_pixels: int) -> Iterator[tuple[NDArray[np.uint8], float | None]]:
     """Yield `(picture, seconds)`: (H, W, 3) RGB or (H, W) grey, uint8, bright tissue bright.
 
     Raises:
-        DamagedError: truncated, unsupported, too large, or another number of frames than stated.
+        DamagedError: truncated, unsupported, too large, another number of frames than stated, or no window that tells
+            how to show it.
     """
     dataset = read_header(path)
     _check_syntax(dataset)
@@ -47,13 +49,26 @@ def timed_frames(path: Path, max_pixels: int) -> Iterator[tuple[NDArray[np.uint8
         raise DamagedError(f"{dataset.Columns} x {dataset.Rows} px exceed {max_pixels} px a frame")
     stated = _stated_frames(dataset)
     times = _times_s(dataset, stated)
-    count = 0
+    count, darkest, brightest = 0, 255, 0
     for raw in _raw_frames(path, dataset):
         if count < stated:
-            yield _displayed(raw, dataset), times[count]
+            picture = _displayed(raw, dataset)
+            darkest, brightest = min(darkest, int(picture.min())), max(brightest, int(picture.max()))
+            yield picture, times[count]
         count += 1
     if count != stated:
         raise DamagedError(f"{count} frames where NumberOfFrames states {stated}")
+    _refuse_untold_window(dataset, brightest - darkest)
+
+
+def _refuse_untold_window(dataset: Dataset, span: int) -> None:
+    """Refuse values that fill a sliver of their range while no window says how to show them: all would be one grey."""
+    told = dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None
+    if int(dataset.BitsStored) > 8 and not told and span < TOLD_APART:
+        raise DamagedError(
+            f"values that span {span}/255 of what {dataset.BitsStored} bits hold, and no WindowCenter and WindowWidth "
+            "that say how to show them; a viewer can write these"
+        )
 
 
 def _check_syntax(dataset: Dataset) -> None:

@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+CONFIDENCE = 0.95  # of every interval of this project, two-sided
 KORN_GRAUBARD = "Korn-Graubard over patients, mended"  # not the published one: see above
 EXACT = "exact over patients"  # Clopper and Pearson, a patient being one case
 EXTRA = 0.5  # of an average patient: what the variance is taken with in addition

@@ -53,7 +53,7 @@ def _protocol(data: Data, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
         (model, [cell(found[metric]) for metric in metrics if metric in found]) for model, found in of["models"].items()
     ]
     return {
-        **{key: of[key] for key in ("honest", "flag", "patients", "frames", "all_pairs", "win_shares")},
+        **{key: of[key] for key in ("honest", "flag", "patients", "frames", "all_pairs", "win_shares", "seeds")},
         "name": name,
         "charts": charts,
         "table": table,
