@@ -93,13 +93,8 @@ def plans(kind: Kind, entries: Mapping[str, Entry], profile: Profile) -> dict[st
 
 
 def queue_command(kind: Kind, name: str, planned: Plan) -> list[str]:
-    """Return the words that queue an experiment, after `dvc`.
-
-    It runs in a folder of its own, which has what Git and DVC know; weights are neither's, and are copied there.
-    """
-    weights = str(planned.after["train"]["weights"])
-    local = Path(weights).exists() and not Path(weights).is_absolute()
-    return planned.command("--queue", *(["--copy-paths", weights] if local else []), "--name", f"{kind.prefix}{name}")
+    """Return the words that queue an experiment, after `dvc`."""
+    return planned.elsewhere("--queue", "--name", f"{kind.prefix}{name}")
 
 
 def say_estimate(planned: Mapping[str, Plan]) -> None:

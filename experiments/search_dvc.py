@@ -79,7 +79,7 @@ class DVC:
             seen = found.quarters
             return hopeless(seen, found.loss)
 
-        words = [sys.executable, "-m", "dvc", *planned.command("--temp", "--name", name)]
+        words = [sys.executable, "-m", "dvc", *planned.elsewhere("--temp", "--name", name)]
         return run_trial(words, self.log(name), began, asked)
 
     def log(self, name: str) -> Path:

@@ -91,7 +91,7 @@ def test_weights_of_this_folder_go_where_the_experiment_runs(project: Path) -> N
     (project / "weights/mine").mkdir(parents=True)
     planned = plans(TRANSFER, rungs(("mine", "weights/mine", "ab")).experiments, read_profile("cpu"))
     words = queue_command(TRANSFER, "full-mine", planned["full-mine"])
-    assert words[2:7] == ["--queue", "--copy-paths", "weights/mine", "--name", "transfer-full-mine"]
+    assert words[2:7] == ["--queue", "--name", "transfer-full-mine", "--copy-paths", "weights/mine"]
     assert "train.weights=weights/mine" in [word.replace("'", "") for word in words]
     assert "--copy-paths" not in queue_command(TRANSFER, "scratch", planned["scratch"])
 
