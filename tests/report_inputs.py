@@ -290,6 +290,13 @@ class Made:
             "why": "no answers yet", "caveat": "It flatters.",
         }  # fmt: skip
 
+    def embedding_json(self) -> dict[str, Any]:
+        value = {"value": self.number(0.25), "groups": 3, "why": self.why}
+        return {
+            "architecture": self.models[0], "protocol": self.headline, "reading": ["Near 1 they lie apart."],
+            "silhouette": {"test": dict.fromkeys(("labels", "clip", "patient"), value)},
+        }  # fmt: skip
+
     def explain_json(self) -> dict[str, Any]:
         entry = {
             "protocol": self.headline, "clip_id": self.clips[0], "patient": self.patient, "frame_index": 3,
@@ -321,7 +328,7 @@ class Made:
     def pictures(self) -> None:
         """Write the pictures of frames: small noise."""
         places = [f"data/explain/{place}.png" for place in range(2 * len(self.models))]
-        for place in ("metrics/pictures/augment.png", "metrics/pictures/preprocess.png", *places):
+        for place in (*(f"metrics/pictures/{name}.png" for name in ("augment", "preprocess", "embedding")), *places):
             (self.root / place).parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(self.root / place), self.rng.integers(0, 255, (16, 32), dtype=np.uint8))
 

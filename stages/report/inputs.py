@@ -17,10 +17,13 @@ COMPARISON = METRICS / "comparison.csv"
 LABELLED = Path("data/label_merge/labels.csv")
 REQUIREMENTS = Path("requirements.txt")
 PICTURES = (METRICS / "pictures/augment.png", METRICS / "pictures/preprocess.png")
+EMBEDDING = METRICS / "pictures/embedding.png"
 HEATMAPS = Path("data/explain")
-OTHERS = (COMPARISON, LABELLED, REQUIREMENTS, *PICTURES)
+OTHERS = (COMPARISON, LABELLED, REQUIREMENTS, EMBEDDING, *PICTURES)
 BASELINES = ("label_copy", "majority")  # rows that open no picture, as evaluate writes them
-RESULTS = ("selected", "labels", "augment", "bedside", "evidence", "leakage", "audit", "label_review", "explain")
+RESULTS = (
+    "selected", "labels", "augment", "bedside", "evidence", "leakage", "audit", "label_review", "embedding", "explain",
+)  # fmt: skip
 # table -> the columns that the page draws
 TABLES: dict[str, Sequence[str]] = {
     "scores": ("protocol", "model", "series", "value"),

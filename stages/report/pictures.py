@@ -19,7 +19,10 @@ def data_uri(data: Data, path: str | Path) -> str | None:
     Raises:
         OSError: the picture is not there.
     """
-    if not data.shows_pixels:
-        return None
+    return plot_uri(data, path) if data.shows_pixels else None
+
+
+def plot_uri(data: Data, path: str | Path) -> str:
+    """Return a PNG that holds no pixel of a frame, such as a plot of points, as a data URI."""
     content = (data.folder / path).read_bytes()
     return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"

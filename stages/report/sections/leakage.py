@@ -7,7 +7,8 @@ import altair as alt
 import pandas as pd
 
 from stages.report.charts import DASHED, Chart, finished, palette, values
-from stages.report.inputs import BASELINES, Data
+from stages.report.inputs import BASELINES, EMBEDDING, Data
+from stages.report.pictures import plot_uri
 from stages.report.wording import count, listed, number, percent, words
 
 GAPS = ("Accuracy", "F1", "macro F1")
@@ -22,6 +23,7 @@ def section(data: Data) -> dict[str, Any]:
         "pictures": found["pictures"],
         "certificate": found["certificate"],
         "optimism_why": optimism["why"],
+        "embedding": _embedding(data),
         "gaps": [_gap(data, name, models) for name, models in optimism["against"].items()],
         "about": found["probes"]["about"],
         "probes": [chart for name, of in found["probes"]["results"].items() for chart in _probes(name, of)],
@@ -63,6 +65,17 @@ def _infants(flag: Mapping[str, Any]) -> str:
     names = flag["names"]
     few = f" ({listed(names)})" if len(names) <= NAMED else ""
     return count(len(names), "infant") + few
+
+
+def _embedding(data: Data) -> dict[str, Any]:
+    """Return the picture of one network's last activations, and what its test frames lie near by."""
+    found = data.results["embedding"]
+    apart = {name: found["silhouette"]["test"][name] for name in ("labels", "clip", "patient")}
+    return {
+        **{key: found[key] for key in ("architecture", "protocol", "reading")},
+        "apart": [(name, of["value"], of.get("why")) for name, of in apart.items()],
+        "uri": plot_uri(data, EMBEDDING),
+    }
 
 
 def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
