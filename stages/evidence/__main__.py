@@ -114,7 +114,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
     }  # fmt: skip
     comparison |= {"simplest_first": simplest, "caveat": caveat(of.rows, protocol)}
     gains = time_gains(
-        networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, section.confidence,
+        networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, CONFIDENCE,
         section.permutations, generator(params.seed, protocol, "time"),
     )  # fmt: skip
     return {"comparison": comparison, "all_pairs": pairs, "time": gains, "win_shares": shares}

@@ -28,7 +28,7 @@ class Section(Strict):
 
     causal: bool  # a frame is answered from itself and earlier ones
     window_s: Seconds  # attention reaches so far back, and ahead where not causal
-    median_s: Seconds  # window of the median
+    median_s: Annotated[list[Seconds], Field(min_length=1)]  # windows of the median, among which validation chooses
     gap_s: Seconds  # frames further apart know nothing of each other
     assumed_rate_hz: Annotated[float, Field(gt=0, le=1000)]  # of clips that state neither times nor a rate
     components: Annotated[int, Field(ge=1, le=4096)] | None  # main components of the features that are kept; null: all
