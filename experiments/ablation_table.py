@@ -64,9 +64,9 @@ def _paired(mine: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str,
     }
 
 
-def markdown(table: pd.DataFrame, unfinished: Mapping[str, str], profile: str) -> str:
+def markdown(kind: str, table: pd.DataFrame, unfinished: Mapping[str, str], profile: str, caution: str = "") -> str:
     """Return the table for people, with what is not finished and the caution it must be read with."""
-    parts = [f"Ablation under profile `{profile}`", CAUTION]
+    parts = [f"{kind.capitalize()} under profile `{profile}`", CAUTION, *([caution] if caution else [])]
     shown = table.map(_cell).to_markdown(index=False, disable_numparse=True)
     parts.append(shown if len(table) else "No experiment is finished.")
     if unfinished:

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from stages.common.evaluation.scores import macro_f1
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.params import read_by
 
-PREFIX = "ablation-"
 Scores = dict[str, dict[str, float | None]]  # protocol -> model -> macro F1 on test
 PatientScores = dict[str, dict[str, dict[str, float]]]  # protocol -> model -> patient -> macro F1 on test
 
@@ -55,8 +54,8 @@ def exp_show(rev: str) -> list[dict[str, Any]]:
     return shown
 
 
-def experiments_in(shown: list[dict[str, Any]]) -> dict[str, Experiment]:
-    """Return the ablation's experiments by their name without the prefix; the latest of a name."""
+def experiments_in(shown: list[dict[str, Any]], prefix: str) -> dict[str, Experiment]:
+    """Return the experiments whose name begins with `prefix`, by the rest of it; the latest of a name."""
     found: dict[str, tuple[str, Experiment]] = {}
     for commit in shown:
         for entry in commit.get("experiments") or []:
@@ -64,9 +63,9 @@ def experiments_in(shown: list[dict[str, Any]]) -> dict[str, Experiment]:
             last = (entry.get("revs") or [{}])[0]
             data = last.get("data") or {}
             stamp = str(data.get("timestamp"))
-            if name.startswith(PREFIX) and stamp >= found.get(name, ("", None))[0]:
+            if name.startswith(prefix) and stamp >= found.get(name, ("", None))[0]:
                 found[name] = (stamp, _experiment(last.get("rev", ""), data, entry.get("executor") or {}))
-    return {name.removeprefix(PREFIX): experiment for name, (_, experiment) in sorted(found.items())}
+    return {name.removeprefix(prefix): experiment for name, (_, experiment) in sorted(found.items())}
 
 
 def _experiment(rev: str, data: Mapping[str, Any], executor: Mapping[str, Any]) -> Experiment:
@@ -82,6 +81,24 @@ def _content(data: Mapping[str, Any], kind: str, path: str) -> dict[str, Any]:
     return dict(((data.get(kind) or {}).get(path) or {}).get("data") or {})
 
 
+def fetch(rev: str, paths: Iterable[Path], folder: Path, repository: Path = Path()) -> None:
+    """Copy outputs of an experiment below `folder`, from the cache of a repository.
+
+    Raises:
+        PipelineError: they are no longer there.
+    """
+    files = DVCFileSystem(str(repository.resolve()), rev=rev)
+    for path in paths:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            files.get(str(path), str(target), recursive=True)
+        except FileNotFoundError as error:
+            raise PipelineError(
+                f"{path} of experiment {rev[:7]} is gone from DVC's cache: {error}. Run it again."
+            ) from error
+
+
 def patient_scores(experiment: Experiment) -> PatientScores:
     """Return what each patient's test frames gave, from the predictions of a finished experiment.
 
@@ -89,17 +106,8 @@ def patient_scores(experiment: Experiment) -> PatientScores:
         PipelineError: its outputs are no longer in DVC's cache.
     """
     content = experiment.params
-    files = DVCFileSystem(str(Path.cwd()), rev=experiment.rev)
     with tempfile.TemporaryDirectory() as folder:
-        for path in (PREDICTIONS, LABELS, SPLIT):
-            target = Path(folder, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                files.get(str(path), str(target), recursive=True)
-            except FileNotFoundError as error:
-                raise PipelineError(
-                    f"{path} of experiment {experiment.rev[:7]} is gone from DVC's cache: {error}. Run it again."
-                ) from error
+        fetch(experiment.rev, (PREDICTIONS, LABELS, SPLIT), Path(folder))
         with contextlib.chdir(folder):
             threshold = Threshold.model_validate(content["evaluate"]["threshold"])
             found = read_answers(Declared.model_validate(read_by(Declared, content)), threshold)

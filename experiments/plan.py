@@ -43,6 +43,15 @@ class Plan:
         given = [word for override in self.overrides for word in ("-S", override)]
         return ["exp", "run", *options, *given, *self.targets]
 
+    def elsewhere(self, *options: str) -> list[str]:
+        """Return `command` for an experiment that runs in a folder of its own.
+
+        The folder has what Git and DVC know; local weights are neither's, and are copied there.
+        """
+        weights = Path(str(self.after["train"]["weights"]))
+        local = weights.exists() and not weights.is_absolute()
+        return self.command(*options, *(["--copy-paths", str(weights)] if local else []))
+
 
 def read_profile(name: str) -> Profile:
     """Return profiles/<name>.yaml.

@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from experiments.overrides import Content, parse_assignment
 from experiments.plan import PROFILES, changes_text, plan, read_profile
@@ -66,9 +67,9 @@ def say_estimate(after: Content) -> None:
     print(estimate_text(cohort, trainings, rates, found, after["size_px"]), flush=True)
 
 
-def run_dvc(words: Sequence[str]) -> int:
-    """Run `dvc ...` in this repository and return its exit status."""
-    return subprocess.run([sys.executable, "-m", "dvc", *words], check=False).returncode
+def run_dvc(words: Sequence[str], folder: Path = Path()) -> int:
+    """Run `dvc ...` in a repository, this one if no other is named, and return its exit status."""
+    return subprocess.run([sys.executable, "-m", "dvc", *words], cwd=folder, check=False).returncode
 
 
 def _arguments() -> argparse.Namespace:

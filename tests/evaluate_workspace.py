@@ -42,12 +42,17 @@ NOISE = {"alexnet": 0.35, "resnet18": 0.2, "vgg16": 0.3}  # how far a model's sc
 def build(root: Path, params: str = PARAMS, unknown: float = 0.03, noise: dict[str, float] | None = None) -> None:
     """Write a workspace below `root`, which must be the working directory: stage split makes the splits."""
     write_cohort(root, cohort_labels(patients=9, clips=1, frames=60, unknown=unknown), params)
+    write_everything(root, noise or NOISE)
+
+
+def write_everything(root: Path, noise: dict[str, float]) -> None:
+    """Split the labels below `root`, the working directory, and write every network's training under every fold."""
     split.main()
     for protocol in ("frame", "patient", "leave_one_patient_out"):
         path = root / f"data/split/{protocol}.csv"
         if path.exists():
             for fold, rows in pd.read_csv(path, dtype={"fold": str}).groupby("fold"):
-                for model, far in (noise or NOISE).items():
+                for model, far in noise.items():
                     write_training(root, f"{protocol}/{fold}/1/{model}", rows, far)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from experiments import ablation, profile
-from experiments.ablation import Ablation, Entry, plans, queue_command
+from experiments import ablation, compared, profile
+from experiments.ablation import ABLATION
 from experiments.ablation_table import ablation_table, markdown
+from experiments.compared import Compared, Entry, plans, queue, queue_command, table
 from experiments.finished import experiments_in
 from experiments.overrides import changed
 from experiments.plan import read_file, read_profile
@@ -34,8 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def shipped() -> Ablation:
-    return read_file(ROOT / "profiles/ablation.yaml", Ablation)
+def shipped() -> Compared:
+    return read_file(ROOT / "profiles/ablation.yaml", Compared)
 
 
 # --- profiles/ablation.yaml -----------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def test_every_augmentation_is_tried_alone_and_left_out_and_every_preprocessing_
 def test_every_experiment_is_valid_and_changes_what_its_name_says() -> None:
     experiments = shipped().experiments
     chosen = {name: experiments[name] for name in ("baseline", "with-hue", "all", "without-jpeg", "preprocess-log")}
-    found = {name: one.after for name, one in plans(chosen, read_profile("cpu")).items()}
+    found = {name: one.after for name, one in plans(ABLATION, chosen, read_profile("cpu")).items()}
     used = {name: {key for key, on in after["train"]["variants"].items() if on} for name, after in found.items()}
     assert used["with-hue"] == {"original", "hue"}
     assert used["all"] == set(VARIANT_NAMES)
@@ -81,7 +82,7 @@ def test_an_experiment_against_an_unknown_one_is_refused(project: Path) -> None:
     path = project / "profiles/ablation.yaml"
     path.write_text("profile: cpu\nexperiments:\n  a: {against: b, params: {}}\n", encoding="utf-8")
     with pytest.raises(PipelineError, match=r"`against` an experiment of this file; unknown: b"):
-        read_file(path, Ablation)
+        read_file(path, Compared)
 
 
 @pytest.mark.usefixtures("project")
@@ -91,7 +92,7 @@ def test_the_mistakes_of_all_experiments_come_together() -> None:
         "b": Entry(against=None, params={"preprocess.method": "equalise"}),
     }
     with pytest.raises(PipelineError, match=r"(?s)ablation.yaml: a: lrr: unknown key.*preprocess.method: wrong value"):
-        plans(entries, read_profile("laptop"))
+        plans(ABLATION, entries, read_profile("laptop"))
 
 
 def test_patterns_choose_and_bring_what_is_measured_against() -> None:
@@ -129,7 +130,8 @@ def test_a_failed_experiment_has_no_scores_though_dvc_shows_its_parent_s() -> No
             entry("ablation-c", "queued", "2026-01-01T10:00:00"),
             entry("ablation-d", None, "2026-01-01T10:00:00", **SCORES),
             entry("other", "success", "2026-01-01T10:00:00", **SCORES),
-        )
+        ),
+        "ablation-",
     )
     states = {name: one.state for name, one in found.items()}
     assert states == {"a": "finished", "b": "failed", "c": "queued", "d": "finished"}
@@ -140,7 +142,7 @@ def test_a_failed_experiment_has_no_scores_though_dvc_shows_its_parent_s() -> No
 def test_of_two_of_a_name_the_later_counts() -> None:
     old, new = (entry("ablation-a", state, f"2026-01-0{day}") for day, state in ((1, "failed"), (2, "queued")))
     for order in ((old, new), (new, old)):
-        assert experiments_in(shown(*order))["a"].state == "queued"
+        assert experiments_in(shown(*order), "ablation-")["a"].state == "queued"
 
 
 @pytest.mark.usefixtures("project")
@@ -149,10 +151,10 @@ def test_what_is_there_is_not_queued_again_and_what_failed_is(
 ) -> None:
     words: list[list[str]] = []
     there = shown(entry("ablation-baseline", "success", "1", **SCORES), entry("ablation-preprocess-log", "failed", "1"))
-    monkeypatch.setattr(ablation, "exp_show", lambda _: there)
-    monkeypatch.setattr(ablation, "run_dvc", lambda given: words.append(list(given)) or 0)
-    monkeypatch.setattr(ablation, "measure", lambda content: dict.fromkeys(content["architectures"], Rate(60.0, 600.0)))
-    monkeypatch.setattr(ablation, "start_s", lambda: 5.0)
+    monkeypatch.setattr(compared, "exp_show", lambda _: there)
+    monkeypatch.setattr(compared, "run_dvc", lambda given: words.append(list(given)) or 0)
+    monkeypatch.setattr(compared, "measure", lambda content: dict.fromkeys(content["architectures"], Rate(60.0, 600.0)))
+    monkeypatch.setattr(compared, "start_s", lambda: 5.0)
     monkeypatch.setattr(sys, "argv", ["ablation", "queue", "--only", "preprocess-log"])
     ablation.main()
     [only] = words
@@ -165,11 +167,11 @@ def test_what_is_there_is_not_queued_again_and_what_failed_is(
 
 @pytest.mark.usefixtures("project")
 def test_queueing_stops_with_dvc_s_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "exp_show", lambda _: [])
-    monkeypatch.setattr(ablation, "run_dvc", lambda _: 255)
-    monkeypatch.setattr(ablation, "say_estimate", lambda _: None)
+    monkeypatch.setattr(compared, "exp_show", lambda _: [])
+    monkeypatch.setattr(compared, "run_dvc", lambda _: 255)
+    monkeypatch.setattr(compared, "say_estimate", lambda _: None)
     with pytest.raises(SystemExit) as ended:
-        ablation.queue(shipped(), ["baseline"], dry=False)
+        queue(ABLATION, shipped(), ["baseline"], dry=False)
     assert ended.value.code == 255
 
 
@@ -207,19 +209,20 @@ def test_only_a_difference_beyond_the_spread_is_a_hint() -> None:
 
 
 def test_the_page_says_what_is_not_finished_and_how_to_read_it() -> None:
-    page = markdown(table_of({"P1": 0.7, "P2": 0.5}, {"P1": 0.6, "P2": 0.7}), {"all": "queued"}, "cpu")
+    page = markdown("ablation", table_of({"P1": 0.7, "P2": 0.5}, {"P1": 0.6, "P2": 0.7}), {"all": "queued"}, "cpu")
     assert "A mean difference below the spread separates nothing." in page
     assert "one training seed, not a proof" in page
     assert "- all: queued" in page
-    assert "No experiment is finished." in markdown(ablation_table(AGAINST, {}, {}), {"baseline": "queued"}, "cpu")
+    assert "No experiment is finished." in markdown(
+        "ablation", ablation_table(AGAINST, {}, {}), {"baseline": "queued"}, "cpu"
+    )
 
 
 @pytest.mark.usefixtures("project")
-def test_an_experiment_of_other_values_than_the_file_s_stops_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiment_of_other_values_than_the_file_s_stops_the_table() -> None:
     there = shown(entry("ablation-preprocess-clahe", "success", "1", **SCORES))
-    monkeypatch.setattr(ablation, "exp_show", lambda _: there)
     with pytest.raises(PipelineError) as caught:
-        ablation.table(shipped(), "HEAD", None)
+        table(ABLATION, shipped(), experiments_in(there, "ablation-"), None)
     message = str(caught.value)
     assert "ablation-preprocess-clahe: preprocess.method: other than profiles/ now says: expected clahe" in message
     assert "got equalize. `dvc exp remove ablation-preprocess-clahe`, and queue it again." in message
@@ -228,14 +231,15 @@ def test_an_experiment_of_other_values_than_the_file_s_stops_the_table(monkeypat
 @pytest.mark.usefixtures("project")
 def test_the_csv_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "exp_show", lambda _: [])
-    ablation.table(shipped(), "HEAD", tmp_path / "found.csv")
+    monkeypatch.setattr(sys, "argv", ["ablation", "table", "--csv", str(tmp_path / "found.csv")])
+    ablation.main()
     assert pd.read_csv(tmp_path / "found.csv").columns[0] == "experiment"
 
 
 @pytest.mark.usefixtures("project")
 def test_queue_and_profile_give_dvc_the_same_changes() -> None:
-    planned = plans({"baseline": shipped().experiments["baseline"]}, read_profile("cpu"))["baseline"]
-    words = queue_command("baseline", planned)
+    planned = plans(ABLATION, {"baseline": shipped().experiments["baseline"]}, read_profile("cpu"))["baseline"]
+    words = queue_command(ABLATION, "baseline", planned)
     assert words[:5] == ["exp", "run", "--queue", "--name", "ablation-baseline"]
     assert words[5:] == planned.command()[2:]
     assert profile.minutes(1500) == "25 min"

@@ -60,6 +60,9 @@ def test_a_command_of_ours_names_a_module(command: str) -> None:
 
 def test_overrides_name_parameters_that_exist() -> None:
     params = read_params_file(ROOT / "params.yaml")
+    for entry in re.findall(r"-S '\+([a-z0-9_.]+)=\{", README):  # a command that adds an entry
+        parent, name = entry.rsplit(".", 1)
+        params[parent][name] = {}
     for key in re.findall(r"-S '?~?([a-z][a-z0-9_.]*)[=' ]", README):
         place = params
         for part in key.split("."):

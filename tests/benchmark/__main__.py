@@ -12,7 +12,7 @@ import json
 import os
 import platform
 
-from tests.benchmark import controls, frames, laptop, larger, noop, training
+from tests.benchmark import controls, frames, laptop, larger, noop, tables, training
 from tests.workspace import ROOT
 
 OUT = ROOT / "metrics/benchmark.json"
@@ -20,6 +20,7 @@ PARTS = {
     "training": training.measure,  # images a second beside a bare loop
     "noop": noop.measure,  # a repro with nothing to do beside a pipeline of one stage
     "frames": frames.measure,  # extract, augment, preprocess beside bare OpenCV calls, at the study's size
+    "tables": tables.measure,  # evaluate and report at the study's size
     "laptop": laptop.measure,  # wall time, memory and disk of the shipped params
     "controls": controls.measure,  # the shipped networks beside twins on shuffled labels
     "larger": larger.measure,  # macro F1 at a larger size

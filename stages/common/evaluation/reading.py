@@ -30,7 +30,6 @@ from stages.common.truth import read_labels
 
 PREDICTIONS = Path("data/predictions")
 CURVES = Path("data/curves")
-FEATURES = Path("data/features")
 CLASSIFY, SEQUENCE = "classify", "sequence"  # stages, and their folders below the predictions
 LABELS = Path("data/label_merge/labels.csv")
 SPLIT = Path("data/split")
@@ -105,13 +104,6 @@ def clear_undeclared(params: Declared) -> None:
     remove_undeclared(PREDICTIONS, [*tables, *(path.with_suffix(".json") for path in tables)])
     networks = [training for one in each for training in trainings(one.networks_alone())]
     remove_undeclared(CURVES, [training.below(CURVES) for training in networks])
-
-
-def clear_features(params: Declared, architecture: str) -> None:
-    """Delete a network's features under protocols, folds and seeds no longer declared, for the same reason."""
-    root, mine = FEATURES / architecture, params.networks_alone(architectures={architecture: {}})
-    keep = [root / one.protocol / one.fold / f"{one.seed}.npy" for one in trainings(mine)]
-    remove_undeclared(root, keep)
 
 
 def unusable_model_names(params: Declared, reserved: Iterable[str]) -> list[Problem]:

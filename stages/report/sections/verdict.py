@@ -119,6 +119,7 @@ def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
             "model": model,
             "why": found.get("why") or "no reason was given",
             "cells": [],
+            "unknown": 0,
             "baseline": model in BASELINES,
         }
     go = found["sustained_go"]
@@ -126,22 +127,19 @@ def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "model": model,
         "why": None,
         "baseline": model in BASELINES,
+        "undecided": f"{found['go']['undecided_frames']} of {found['go']['unknown_frames']}",
+        "unknown": found["go"]["unknown_frames"],
         "cells": [
             *_harm_cells(found["dangerous"]),
             *_harm_cells(found["futile"]),
             _median(go.get("seconds")),
             _never(found),
             _of(found["flicker_per_s"], "mean"),
-            _undecided(found["go"]),
             *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
             _of(found["boundaries"], "median_frames", 1),
             _median(found["agreement"]["raw"], share=True),
         ],
     }
-
-
-def _undecided(go: Mapping[str, Any]) -> str:
-    return f"{go['undecided_frames']} of {go['unknown_frames']}"
 
 
 def _harm_cells(found: Mapping[str, Any]) -> list[str]:
