@@ -171,7 +171,7 @@ def test_frames_far_apart_are_warned_of(
         ('"window_s": 2.0', '"window_s": 0.0', r"sequence\.window_s: wrong value"),
         ('"gap_s": 1.0', '"gap": 1.0', r"(?s)sequence\.gap_s: missing key.*sequence\.gap: unknown key"),
         ("model: gru,", "model: rnn,", r"sequences\.gru_resnet18\.model: wrong value: expected 'gru', 'lstm'"),
-        ('"patient": "best"', '"patient": "first"', r"sequence\.kept_epoch\.patient"),
+        ('"patient": "validation"', '"patient": "best"', r"sequence\.chosen_by\.patient"),
     ],
 )
 def test_mistakes_in_params_are_named(
