@@ -10,10 +10,26 @@ from stages.sequence.params import Section
 from stages.sequence.stretches import Stretch, cut
 
 SECTION: dict[str, Any] = {
-    "causal": True, "window_s": 2.0, "median_s": 1.0, "gap_s": 1.0, "assumed_rate_hz": 30.0, "components": None,
-    "hidden": 16, "layers": 1, "heads": 2, "dropout": 0.0, "noise": 0.0, "weight_decay": 0.0, "lr": 0.01, "epochs": 3,
-    "batch": 4, "clip_norm": 1.0, "kept_epoch": {"patient": "best", "leave_one_patient_out": "last"}, "threads": 1,
-}  # fmt: skip
+    "causal": True,
+    "window_s": 2.0,
+    "median_s": {"tried": [0.5, 1.0], "fixed": 1.0},
+    "temperature": {"tried": [1.0, 2.0, 4.0], "fixed": 2.0},
+    "gap_s": 1.0,
+    "assumed_rate_hz": 30.0,
+    "components": None,
+    "hidden": 16,
+    "layers": 1,
+    "heads": 2,
+    "dropout": 0.0,
+    "noise": 0.0,
+    "weight_decay": 0.0,
+    "lr": 0.01,
+    "epochs": 3,
+    "batch": 4,
+    "clip_norm": 1.0,
+    "chosen_by": {"patient": "validation", "leave_one_patient_out": "fixed"},
+    "threads": 1,
+}
 
 
 def section(**changes: Any) -> Section:

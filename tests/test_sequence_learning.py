@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from stages.sequence.inputs import scaling_of
+from stages.sequence.losses import log_loss
 from stages.sequence.networks import Kind
 from stages.sequence.params import Section
 from stages.sequence.stretches import Stretch, cut
@@ -51,7 +52,7 @@ def test_what_time_alone_tells_is_learnt_by_each_network_and_by_no_frame_wise_mo
     train = fold.sides["train"][~np.isnan(fold.truth[fold.sides["train"], 0])]
     frame_wise = LogisticRegression().fit(features[train], fold.truth[train, 0])
     assert accuracy(frame_wise.predict_proba(features)[:, 1:], fold) < 0.65
-    assert accuracy(network_answers(kind, features, fold, section(**LEARNING), "best", 1).said, fold) > 0.9
+    assert accuracy(network_answers(kind, features, fold, section(**LEARNING), "validation", 1).said, fold) > 0.9
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +61,7 @@ def test_across_gaps_nothing_can_be_learnt(kind: Kind) -> None:
     apart = {side: [part for one in of for part in _singles(one)] for side, of in fold.stretches.items()}
     lonely = Fold(fold.name, fold.truth, fold.sides, apart)
     assert (
-        accuracy(network_answers(kind, features, lonely, section(epochs=5, lr=0.02, batch=64), "last", 1).said, lonely)
+        accuracy(network_answers(kind, features, lonely, section(epochs=5, lr=0.02, batch=64), "fixed", 1).said, lonely)
         < 0.65
     )
 
@@ -71,9 +72,9 @@ def _singles(stretch: Stretch) -> list[Stretch]:
 
 def said_by(model: str, features: NDArray[np.float32], fold: Fold, of: Section) -> NDArray[np.float64]:
     if model in KINDS:
-        return network_answers(model, features, fold, of, "best", 1).said  # type: ignore[arg-type]
+        return network_answers(model, features, fold, of, "validation", 1).said  # type: ignore[arg-type]
     probabilities = 1 / (1 + np.exp(-features[:, :1].astype(float)))
-    return (median_answers if model == "median" else markov_answers)(probabilities, fold, of).said
+    return (median_answers if model == "median" else markov_answers)(probabilities, fold, of, "validation").said
 
 
 @pytest.mark.parametrize("model", [*KINDS, "median", "hmm"])
@@ -101,9 +102,31 @@ def test_the_chain_pools_witnesses_who_err() -> None:
     truth = (np.arange(CLIPS * LENGTH) // 10 % 2).astype(np.float32)[:, None]
     said = np.where(rng.uniform(size=truth.shape) < 0.2, 1 - truth, truth) * 0.6 + 0.2
     steady = Fold(fold.name, truth, fold.sides, fold.stretches)
-    found = markov_answers(said, steady, section())
+    found = markov_answers(said, steady, section(), "validation")
     assert accuracy(found.said, steady) > accuracy(said, steady) + 0.05
-    assert 0.5 <= found.chosen["temperature"] <= 64
+    assert markov_answers(said, steady, section(), "fixed").chosen == {"temperature": 2.0}
+
+
+def test_validation_chooses_the_medians_window() -> None:
+    """A label in runs of ten frames, one answer in five wrong: some seconds help, half a clip does not."""
+    rng = np.random.default_rng(4)
+    _, fold = planted(0)
+    truth = (np.arange(CLIPS * LENGTH) // 10 % 2).astype(np.float32)[:, None]
+    said = np.where(rng.uniform(size=truth.shape) < 0.2, 1 - truth, truth) * 0.6 + 0.2
+    steady = Fold(fold.name, truth, fold.sides, fold.stretches)
+    tried = section(median_s={"tried": [5.0, 0.2, 0.01], "fixed": 5.0}, causal=False)
+    losses = {}
+    for window in tried.median_s.tried:
+        alone = median_answers(
+            said, steady, section(median_s={"tried": [window], "fixed": 1.0}, causal=False), "validation"
+        ).said
+        losses[window] = float(log_loss(alone[fold.sides["validation"]], truth[fold.sides["validation"]]))
+    assert median_answers(said, steady, tried, "validation").chosen == {
+        "median_s": min(losses, key=lambda window: losses[window])
+    }
+    blind = Fold(fold.name, np.full_like(truth, np.nan), fold.sides, fold.stretches)
+    assert median_answers(said, blind, tried, "validation").chosen == {"median_s": 0.01}  # no label is known
+    assert median_answers(said, steady, tried, "fixed").chosen == {"median_s": 5.0}
 
 
 def test_scaling_is_the_training_sides() -> None:
@@ -132,5 +155,5 @@ def test_components_are_uncorrelated_and_ordered() -> None:
 
 def test_the_best_epoch_is_the_least_loss_among_those_that_vary_most() -> None:
     lines = [Epoch(1, 0.2, 1), Epoch(2, 0.5, 0), Epoch(3, 0.4, 0), Epoch(4, 0.6, 0)]
-    assert kept_line(lines, "best").epoch == 3
-    assert kept_line(lines, "last").epoch == 4
+    assert kept_line(lines, "validation").epoch == 3
+    assert kept_line(lines, "fixed").epoch == 4

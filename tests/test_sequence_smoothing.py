@@ -68,6 +68,8 @@ def test_evidence_is_what_the_picture_adds_to_the_prevalence() -> None:
     told = evidence(said, CHAIN, 1.0)
     np.testing.assert_allclose(expit(logit(CHAIN.prevalence) + told), said)
     np.testing.assert_allclose(filtered(told, np.zeros(1), CHAIN), said)  # a frame alone: what the network said
+    doubted = filtered(evidence(said, CHAIN, 1e9), np.zeros(1), CHAIN)
+    np.testing.assert_allclose(doubted[0], CHAIN.prevalence)
 
 
 def test_certain_networks_neither_overflow_nor_lock_the_chain() -> None:

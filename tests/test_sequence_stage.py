@@ -99,7 +99,7 @@ def test_a_sidecar_says_what_the_system_was_made_from(shared: Path) -> None:
     assert said["params"]["system"] | {"model": "hmm", "features": "resnet18", "gap_s": 1.0} == said["params"]["system"]
     assert set(said["params"]["split"]) == {"patient"}
     assert (said["stretches"], said["frames_alone"]) == (9, 0)  # a clip an infant
-    assert said["chosen"]["temperature"] >= 0.5
+    assert said["chosen"]["temperature"] >= 1
     heavier = json.loads((shared / f"{OUT}/gru_resnet18/patient/0/1/gru_resnet18.json").read_text())
     assert heavier["giga_operations"] > said["giga_operations"] > 0.1  # the network's own come first
 
@@ -171,7 +171,7 @@ def test_frames_far_apart_are_warned_of(
         ('"window_s": 2.0', '"window_s": 0.0', r"sequence\.window_s: wrong value"),
         ('"gap_s": 1.0', '"gap": 1.0', r"(?s)sequence\.gap_s: missing key.*sequence\.gap: unknown key"),
         ("model: gru,", "model: rnn,", r"sequences\.gru_resnet18\.model: wrong value: expected 'gru', 'lstm'"),
-        ('"patient": "best"', '"patient": "first"', r"sequence\.kept_epoch\.patient"),
+        ('"patient": "validation"', '"patient": "best"', r"sequence\.chosen_by\.patient"),
     ],
 )
 def test_mistakes_in_params_are_named(

@@ -9,8 +9,8 @@ Reads   data/features/<architecture>/<protocol>/<fold>/<seed>.npy   (N, D), row 
         data/preprocess/original.npy                                for its size and digest alone
 Writes  data/predictions/sequence/<system>/<protocol>/<fold>/<seed>/
             <system>.csv    frame_id, split, one probability a label
-            <system>.json   what it was made from; what validation `chosen`; `stretches` and `frames_alone`: how much
-                            there was to follow
+            <system>.json   what it was made from; the epoch, window or temperature `chosen`; `stretches` and
+                            `frames_alone`: how much there was to follow
 
 A system reads whole clips, so it is fitted and asked under patient-disjoint protocols only, in every declared fold, on
 features of a network that learnt from that fold's training patients alone. Causal as shipped: an answer rests on its
@@ -85,13 +85,12 @@ def fold_of(protocol: str, fold: str, frames: pd.DataFrame, truth: NDArray[np.fl
 
 def answer(entry: Entry, path: Path, fold: Fold, section: Section, seed: int) -> Answered:
     """Fit one system to one fold and return its answers."""
-    given = read_features(path)
+    given, by = read_features(path), getattr(section.chosen_by, fold.name.split("/")[0])
     if entry.model == "median":
-        return median_answers(expit(given.astype(float)), fold, section)
+        return median_answers(expit(given.astype(float)), fold, section, by)
     if entry.model == "hmm":
-        return markov_answers(expit(given.astype(float)), fold, section)
-    kept = getattr(section.kept_epoch, fold.name.split("/")[0])
-    return network_answers(entry.model, given, fold, section, kept, seed)
+        return markov_answers(expit(given.astype(float)), fold, section, by)
+    return network_answers(entry.model, given, fold, section, by, seed)
 
 
 def predictions(

@@ -10,17 +10,24 @@ from stages.common.params import Strict, one_entry
 from stages.common.protocols import PATIENT_DISJOINT, FoldKey, Nothing, Protocol, declared
 from stages.sequence.networks import Shape
 
-Kept = Literal["best", "last"]
+Chooser = Literal["validation", "fixed"]
 SMOOTHERS = ("median", "hmm")  # of a network's probabilities
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class KeptEpoch(Strict):
-    """Which epoch's weights stay, a protocol each, as `train.kept_epoch` says of the networks."""
+class ChosenBy(Strict):
+    """How epoch, window and temperature are settled, a protocol each: by validation, or fixed beforehand."""
 
-    patient: Kept
-    leave_one_patient_out: Kept
+    patient: Chooser
+    leave_one_patient_out: Chooser
+
+
+class Smoothing(Strict):
+    """What a smoother may be: `tried` on validation, or `fixed` beforehand."""
+
+    tried: Annotated[list[Annotated[float, Field(gt=0, le=3600)]], Field(min_length=1)]
+    fixed: Annotated[float, Field(gt=0, le=3600)]
 
 
 class Section(Strict):
@@ -28,7 +35,8 @@ class Section(Strict):
 
     causal: bool  # a frame is answered from itself and earlier ones
     window_s: Seconds  # attention reaches so far back, and ahead where not causal
-    median_s: Seconds  # window of the median
+    median_s: Smoothing  # window of the median
+    temperature: Smoothing  # of the hidden Markov model: what a frame's evidence is divided by
     gap_s: Seconds  # frames further apart know nothing of each other
     assumed_rate_hz: Annotated[float, Field(gt=0, le=1000)]  # of clips that state neither times nor a rate
     components: Annotated[int, Field(ge=1, le=4096)] | None  # main components of the features that are kept; null: all
@@ -42,7 +50,7 @@ class Section(Strict):
     epochs: Annotated[int, Field(ge=1, le=10000)]
     batch: Annotated[int, Field(ge=1, le=4096)]  # stretches a step
     clip_norm: Annotated[float, Field(gt=0)]
-    kept_epoch: KeptEpoch
+    chosen_by: ChosenBy
     threads: Annotated[int, Field(ge=1, le=256)]
 
     @field_validator("hidden")

@@ -81,9 +81,12 @@ def chain_of(stretches: Sequence[Stretch], truth: NDArray[np.float32]) -> Chain:
 
 
 def evidence(probabilities: Values, chain: Chain, temperature: float) -> Values:
-    """Return log P(picture | present) / P(picture | absent): calibrated logits less the prevalence they lean on."""
-    calibrated = logit(np.clip(probabilities, CLIP, 1 - CLIP)) / temperature
-    told: Values = calibrated - logit(chain.prevalence)
+    """Return log P(picture | present) / P(picture | absent): tempered logits less the prevalence.
+
+    At 1 a frame alone says what the network said of it; above, each frame counts for less than a whole witness, because
+    neighbours err alike; far above, only the prevalence is left.
+    """
+    told: Values = (logit(np.clip(probabilities, CLIP, 1 - CLIP)) - logit(chain.prevalence)) / temperature
     return told
 
 

@@ -1,6 +1,8 @@
 """Fit one system to the training side of a fold, and let it answer for every frame of the other two sides."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,10 @@ from stages.common.progress import bar
 from stages.sequence.inputs import scaling_of
 from stages.sequence.losses import log_loss, seeded
 from stages.sequence.networks import Kind, build
-from stages.sequence.params import Kept, Section, shape_of
-from stages.sequence.smoothing import Chain, Values, chain_of, evidence, filtered, median, smoothed
+from stages.sequence.params import Chooser, Section, Smoothing, shape_of
+from stages.sequence.smoothing import Values, chain_of, evidence, filtered, median, smoothed
 from stages.sequence.stretches import Rows, Stretch
 from stages.sequence.training import Data, answers, fit
-
-TEMPERATURES = 2.0 ** np.arange(-1, 6.25, 0.25)  # 0.5 to 64, tried on validation
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Answered:
 
 
 def network_answers(
-    kind: Kind, features: NDArray[np.floating], fold: Fold, section: Section, kept: Kept, seed: int
+    kind: Kind, features: NDArray[np.floating], fold: Fold, section: Section, by: Chooser, seed: int
 ) -> Answered:
     """Train a GRU, an LSTM or a transformer on the training side's features.
 
@@ -65,59 +65,70 @@ def network_answers(
         features: (N, D) of a network that learnt from this fold's training side alone.
         fold: the sides.
         section: `sequence`.
-        kept: which epoch's weights stay.
+        by: what settles which epoch's weights stay.
         seed: of weights, dropout, noise and order.
     """
     own = seeded(seed, kind, fold.name)
     scaling = scaling_of(features, fold.sides["train"], section.components, own)
     data = Data(scaling(features), fold.truth, fold.stretches)
     network = build(kind, shape_of(section, data.inputs.shape[1], fold.truth.shape[1]))
-    line = fit(network, data, section, kept, own, f"{kind} {fold.name}")
+    line = fit(network, data, section, by, own, f"{kind} {fold.name}")
     operations = sum(value.numel() for value in network.parameters() if value.ndim == 2)
     turning = 0 if scaling.components is None else scaling.components.size
     return Answered(answers(network, data, fold.held_out, section.batch), {"epoch": line.epoch}, operations + turning)
 
 
-def median_answers(probabilities: Values, fold: Fold, section: Section) -> Answered:
+def median_answers(probabilities: Values, fold: Fold, section: Section, by: Chooser) -> Answered:
     """Smooth the network's probabilities by their running median.
 
     Args:
         probabilities: (N, L) of the network; NaN on the training side, of which nothing is asked.
         fold: the sides.
         section: `sequence`.
+        by: what settles the window.
     """
-    said = np.full(probabilities.shape, np.nan)
-    for stretch in fold.held_out:
-        said[stretch.rows] = median(probabilities[stretch.rows], stretch.times_s, section.median_s, section.causal)
-    return Answered(said, {}, 0)
+    causal = section.causal
+
+    def smooth(window_s: float, stretch: Stretch) -> Values:
+        return median(probabilities[stretch.rows], stretch.times_s, window_s, causal)
+
+    chosen = _chosen(section.median_s, by, smooth, fold)
+    return Answered(_of_all(partial(smooth, chosen), fold), {"median_s": chosen}, 0)
 
 
-def markov_answers(probabilities: Values, fold: Fold, section: Section) -> Answered:
+def markov_answers(probabilities: Values, fold: Fold, section: Section, by: Chooser) -> Answered:
     """Filter the network's probabilities by a chain that the training side's labels make.
 
-    The temperature of the probabilities is chosen by the loss of the *filtered* answers on validation: neighbouring
-    frames err alike, and a chain that took them for independent witnesses would be far too sure.
+    A network is too sure, and its neighbouring frames err alike, which a chain would take for independent witnesses:
+    so each frame's evidence is divided by a temperature. Validation chooses it by the loss of the *filtered* answers.
     """
     chain = chain_of(fold.stretches["train"], fold.truth)
-    losses = _losses_at(probabilities, fold, chain, section.causal)
-    chosen = float(TEMPERATURES[int(np.argmin(losses))]) if np.isfinite(losses).all() else 1.0  # no label is known
-    said = np.full(probabilities.shape, np.nan)
-    for stretch in fold.held_out:
-        said[stretch.rows] = _run(probabilities, stretch, chain, chosen, section.causal)
-    return Answered(said, {"temperature": round(chosen, 4)}, 0)
+    run = filtered if section.causal else smoothed
+
+    def follow(temperature: float, stretch: Stretch) -> Values:
+        return run(evidence(probabilities[stretch.rows], chain, temperature), stretch.times_s, chain)
+
+    chosen = _chosen(section.temperature, by, follow, fold)
+    return Answered(_of_all(partial(follow, chosen), fold), {"temperature": chosen}, 0)
 
 
-def _losses_at(probabilities: Values, fold: Fold, chain: Chain, causal: bool) -> Values:
-    """Return the loss on validation at each of `TEMPERATURES`."""
+def _chosen(of: Smoothing, by: Chooser, answer: Callable[[float, Stretch], Values], fold: Fold) -> float:
+    """Return the fixed value, or the one whose answers cost least on validation; of equals the least."""
+    if by == "fixed":
+        return of.fixed
+    values = sorted(of.tried)
     stretches = fold.stretches["validation"]
     truth = np.concatenate([fold.truth[stretch.rows] for stretch in stretches])
-    losses = []
-    for temperature in bar(TEMPERATURES, f"hmm {fold.name}", unit="temperature"):
-        said = [_run(probabilities, stretch, chain, temperature, causal) for stretch in stretches]
-        losses.append(float(log_loss(np.concatenate(said), truth)))
-    return np.array(losses)
+    losses = [
+        float(log_loss(np.concatenate([answer(value, stretch) for stretch in stretches]), truth))
+        for value in bar(values, f"smoothing {fold.name}", unit="value")
+    ]
+    return values[int(np.argmin(losses))]
 
 
-def _run(probabilities: Values, stretch: Stretch, chain: Chain, temperature: float, causal: bool) -> Values:
-    told = evidence(probabilities[stretch.rows], chain, temperature)
-    return (filtered if causal else smoothed)(told, stretch.times_s, chain)
+def _of_all(answer: Callable[[Stretch], Values], fold: Fold) -> Values:
+    """Return (N, L) what is answered on validation and test, NaN elsewhere."""
+    said = np.full(fold.truth.shape, np.nan)
+    for stretch in fold.held_out:
+        said[stretch.rows] = answer(stretch)
+    return said

@@ -14,7 +14,7 @@ from stages.common.errors import PipelineError
 from stages.common.progress import bar
 from stages.sequence.batches import Batch, pad
 from stages.sequence.losses import constant_labels, log_loss, masked_loss
-from stages.sequence.params import Kept, Section
+from stages.sequence.params import Chooser, Section
 from stages.sequence.stretches import Stretch, buckets
 
 Array = NDArray[np.float32]
@@ -50,8 +50,8 @@ class Epoch:
     constant_labels: int
 
 
-def fit(network: nn.Module, data: Data, section: Section, kept: Kept, seed: int, label: str) -> Epoch:
-    """Train in place and leave the weights of the epoch that is returned: the last, or the best on validation.
+def fit(network: nn.Module, data: Data, section: Section, by: Chooser, seed: int, label: str) -> Epoch:
+    """Train in place and leave the weights of the epoch that is returned: the last one, or the best on validation.
 
     Best is the lowest loss among the epochs with the fewest constant answers, as in stage train.
     """
@@ -67,16 +67,16 @@ def fit(network: nn.Module, data: Data, section: Section, kept: Kept, seed: int,
             _step(network, groups[place], optimizer, section, generator)
             schedule.step()
         history.append(_judged(network, data, number, section.batch))
-        if kept == "best" and kept_line(history, kept) is history[-1]:
+        if by == "validation" and kept_line(history, by) is history[-1]:
             weights = copy.deepcopy(network.state_dict())
-    if kept == "best":
+    if by == "validation":
         network.load_state_dict(weights)
-    return kept_line(history, kept)
+    return kept_line(history, by)
 
 
-def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
+def kept_line(history: Sequence[Epoch], by: Chooser) -> Epoch:
     """Return the epoch whose weights stay; of equals the later, as where validation has no known label."""
-    if kept == "last":
+    if by == "fixed":
         return history[-1]
     return min(history, key=lambda line: (line.constant_labels, line.validation_loss, -line.epoch))
 
