@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.errors import Problem
+from stages.common.evaluation.reading import Declared, contradictions
 from stages.common.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
 
 PIPELINE = Path("dvc.yaml")
@@ -46,6 +47,8 @@ def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> li
     for _, stage in entries(pipeline):
         for model in classes_of(stage, content):
             found += mistakes_in(read_by(model, content), model, PARAMS_FILE)
+    if not found:  # what no single entry shows can be asked only of entries that are valid
+        found += contradictions(Declared.model_validate(read_by(Declared, content)))
     names = [name for name, _ in entries(pipeline)]
     expected = f"one of {', '.join(names)}"
     found += [

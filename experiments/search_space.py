@@ -14,8 +14,9 @@ from stages.common.params import Strict
 
 FILE = PROFILES / "search.yaml"
 DIGITS = 3  # significant ones of a drawn number: `lr=0.00317` can be read, repeated and typed
-# What only trainings read. With other rows, labels or pictures the scores of two trials would not be comparable
-SEARCHED = re.compile(r"lr|epochs|architectures\.[^.]+\.[^.]+|train\.(?!device|threads|kept_epoch).+")
+# What only trainings read. With other rows, labels or pictures the scores of two trials would not be comparable, nor
+# with another loss (train.imbalance) the losses by which a trial is pruned
+SEARCHED = re.compile(r"lr|epochs|architectures\.[^.]+\.[^.]+|train\.(?!device|threads|kept_epoch|imbalance).+")
 Value = str | bool | int | float
 
 

@@ -407,3 +407,26 @@ def test_a_model_called_as_another_is_refused(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "params.yaml").write_text(FRAME_ONLY.replace("baselines: {}", "baselines: {vgg16: {}}"))
     with pytest.raises(PipelineError, match=r"a name of something else: expected a name of its own .* got vgg16"):
         evaluate.main()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("baselines: {}", "baselines: {chosen: {}}", "a name of something else.* got chosen"),
+        (
+            "baselines: {}",
+            "baselines: {knn_x: {features: resnet50}}",
+            r"baselines\.knn_x\.features: nothing makes them",
+        ),
+        ("sequences: {}", "sequences: {gru_x: {features: texture}}", r"sequences\.gru_x\.features: nothing makes them"),
+        ("seeds: {}", 'seeds: {"1": {}}', r"seeds: the same seed twice: expected others than `seed`, which is 1"),
+    ],
+)
+def test_what_no_single_entry_shows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    build(tmp_path, FRAME_ONLY)
+    (tmp_path / "params.yaml").write_text(FRAME_ONLY.replace(right, wrong))
+    with pytest.raises(PipelineError, match=message):
+        evaluate.main()

@@ -14,7 +14,7 @@ from sklearn import metrics
 
 from stages.common.errors import PipelineError
 from stages.evidence import __main__ as evidence
-from tests.evaluate_workspace import PARAMS, build, write_training
+from tests.evaluate_workspace import PARAMS, build, write_sidecar, write_system, write_training
 from tests.split_cohort import LABELS
 
 SECTION = """
@@ -326,6 +326,27 @@ def test_further_seeds_are_noise_beside_the_intervals_and_move_nothing_else(own:
             expected = [macro_f1_by_scikit_learn(own, f"{protocol}/0/{seed}/{model}", truth) for seed in (1, 2)]
             assert figures["macro F1"]["values"] == pytest.approx(expected, abs=1e-4)
             assert figures["macro F1"]["spread"] == pytest.approx(abs(expected[0] - expected[1]), abs=2e-4)
+
+
+def test_a_seed_trained_with_other_params_is_no_noise_and_refused(own: Path) -> None:
+    for protocol in ("frame", "patient"):
+        rows = pd.read_csv(own / f"data/split/{protocol}.csv")
+        for model in MODELS[2:]:
+            write_training(own, f"{protocol}/0/2/{model}", rows, 0.3)
+            write_sidecar(own, f"{protocol}/0/2/{model}", lr=0.5)
+    (own / "params.yaml").write_text(NO_FOLDS.replace("seeds: {}", 'seeds: {"2": {}}'))
+    with pytest.raises(PipelineError, match=r"lr = 0\.01.*\n.*lr = 0\.5"):
+        evidence.main()
+
+
+def test_a_baseline_on_activations_costs_its_network_and_texture_nothing(own: Path) -> None:
+    declared = "{tree_x: {features: vgg16}, tree_texture: {features: texture}}"
+    (own / "params.yaml").write_text(NO_FOLDS.replace("baselines: {}", f"baselines: {declared}"))
+    for system in ("tree_x", "tree_texture"):
+        write_system(own, "classify", system, ("frame", "patient"), 0.3)
+    evidence.main()
+    simplest = read(own)["protocols"]["patient"]["comparison"]["simplest_first"]
+    assert simplest == ["tree_texture", "alexnet", "resnet18", "vgg16", "tree_x"]
 
 
 def macro_f1_by_scikit_learn(root: Path, place: str, truth: pd.DataFrame) -> float:

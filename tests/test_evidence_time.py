@@ -17,7 +17,18 @@ def losses(*contributions: float) -> Losses:
 def gains(system: Losses | None, network: Losses | None, **others: Losses) -> list[dict[str, object]]:
     every = {"gru_net": system, "net": network, **others}
     read = {name: "net" for name in every if name != "net"}
-    return time_gains(read, every, 0.95, 65536, np.random.default_rng(0))
+    return time_gains(read, every, 0.95, 65536, np.random.default_rng(0), 2)
+
+
+def test_below_the_patients_from_which_pairs_are_tested_nothing_is_claimed() -> None:
+    network = losses(*(0.5 + 0.01 * place for place in range(8)))
+    better = losses(*(0.2 + 0.02 * place for place in range(8)))
+    every = {"gru_net": better, "net": network}
+    (found,) = time_gains({"gru_net": "net"}, every, 0.95, 65536, np.random.default_rng(0), 10)
+    assert found["sentence"] == (
+        "8 infants cannot tell whether time helps: gru_net against net is better in 8 of 8 infants, worse in 0 "
+        "(loss -0.265)"
+    )
 
 
 def test_time_helps_where_every_infant_gains() -> None:
@@ -71,10 +82,10 @@ def test_what_is_not_compared_says_why() -> None:
     (found,) = gains(None, losses(0.1, 0.2))
     assert found["p"] is None
     assert "not estimable" in str(found["sentence"])
-    (found,) = time_gains({"gru_x": "x"}, {"gru_x": losses(0.1)}, 0.95, 1000, np.random.default_rng(0))
+    (found,) = time_gains({"gru_x": "x"}, {"gru_x": losses(0.1)}, 0.95, 1000, np.random.default_rng(0), 2)
     assert found["why"] == "x is no key of `architectures`"
 
 
 def test_without_models_over_time_nothing_is_said() -> None:
-    assert time_gains({}, {"net": losses(0.1)}, 0.95, 1000, np.random.default_rng(0)) == []
+    assert time_gains({}, {"net": losses(0.1)}, 0.95, 1000, np.random.default_rng(0), 2) == []
     assert networks_read({"gru_net": {"model": "gru", "features": "net"}}) == {"gru_net": "net"}

@@ -483,3 +483,18 @@ def test_a_folders_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     second = digest(tmp_path)
     (tmp_path / "b.png").write_bytes(b"2")
     assert len({first, second, digest(tmp_path)}) == 3
+
+
+def test_the_card_names_every_kind_of_model_and_what_each_sees(tmp_path: Path) -> None:
+    params = Made(tmp_path).write()
+    alone = facts(read(params, tmp_path))
+    assert (alone["model_count"], alone["other_models"], alone["sees"]) == (2, "", "No neighbouring frame")
+    params |= {
+        "baselines": {"knn_texture": {"classifier": "knn", "features": "texture"}},
+        "sequences": {"gru_resnet18": {"model": "gru", "features": "resnet18"}},
+    }
+    found = facts(read(params, tmp_path))
+    assert found["model_count"] == 4
+    assert "knn_texture (knn on texture)" in found["other_models"]
+    assert "models over frames in time: gru_resnet18 (gru on resnet18)" in found["other_models"]
+    assert found["sees"] == "The frame alone, but for gru_resnet18, which see others of its clip"

@@ -75,7 +75,7 @@ from stages.bedside.settings import Bedside
 from stages.bedside.verdict import exact_interval
 from stages.common.errors import Problem, raise_all, run
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.reading import Declared, clear_undeclared, read_answers, unusable_model_names
+from stages.common.evaluation.reading import Declared, clear_undeclared, contradictions, read_answers
 from stages.common.evaluation.section import Evaluate
 from stages.common.files import replacing, write_json
 from stages.common.labels import unknown_labels
@@ -111,7 +111,7 @@ def refuse_unknown_names(params: Params) -> None:
         "bedside.operating_point.caps": point.caps,
     }
     problems = unknown_labels(params.labels, named)
-    problems += unusable_model_names(params, (*BASELINES, CHOSEN))
+    problems += contradictions(params)
     if not declared(params.protocols, params.folds):
         where = "params.yaml: protocols and folds"
         problems.append(Problem(where, "nothing to decide", "a protocol, e.g. `frame: {}`", "none", "Declare one."))

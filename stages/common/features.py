@@ -1,8 +1,9 @@
 """The numbers that describe each frame, for systems that open no picture: hand-made ones, or a network's."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,24 @@ def clear_features(features: str, places: Iterable[tuple[str, str]], seed: int) 
     """
     if features != TEXTURE:
         remove_undeclared(FEATURES / features, [features_file(features, *place, seed) for place in places])
+
+
+def unknown_features(section: str, entries: Mapping[str, Any], allowed: Iterable[str]) -> list[Problem]:
+    """Return a problem for each entry that reads features which nothing makes: leftovers of a dropped network too.
+
+    Args:
+        section: of params.yaml, `baselines` or `sequences`.
+        entries: name of a system -> its entry, of which `features` is looked at where it is said.
+        allowed: the keys of `architectures`, and `texture` where a system can read it.
+    """
+    known = list(allowed)
+    asked = {name: entry.get("features") for name, entry in entries.items() if isinstance(entry, Mapping)}
+    remedy = "Name one of them, or declare the network."
+    return [
+        Problem(f"params.yaml: {section}.{name}.features", "nothing makes them", ", ".join(known), repr(of), remedy)
+        for name, of in asked.items()
+        if of is not None and of not in known
+    ]
 
 
 def unusable(path: Path, frames: int) -> list[Problem]:

@@ -28,10 +28,10 @@ from stages.common.evaluation.reading import (
     CURVES,
     Declared,
     clear_undeclared,
+    contradictions,
     files_of,
     read_answers,
     trainings,
-    unusable_model_names,
 )
 from stages.common.evaluation.rule import judge, selection
 from stages.common.evaluation.section import Evaluate
@@ -64,7 +64,7 @@ def refuse_unknown_names(params: Params) -> None:
         "evaluate.rule.subject_to": section.rule.subject_to,
     }
     problems = unknown_labels(params.labels, named)
-    problems += unusable_model_names(params, BASELINES)
+    problems += contradictions(params)
     if not declared(params.protocols, params.folds):
         where = "params.yaml: protocols and folds"
         problems.append(Problem(where, "nothing to evaluate", "a protocol, e.g. `frame: {}`", "none", "Declare one."))

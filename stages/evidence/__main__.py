@@ -44,11 +44,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import PipelineError, run
+from stages.common.errors import PipelineError, raise_all, run
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.intervals import CONFIDENCE
-from stages.common.evaluation.reading import Protocoled, clear_undeclared, read_answers
+from stages.common.evaluation.reading import (
+    Protocoled,
+    clear_undeclared,
+    contradictions,
+    read_answers,
+    refuse_mixed_seeds,
+)
 from stages.common.evaluation.rule import judge, winner_of
 from stages.common.files import write_json
 from stages.common.params import read_params
@@ -116,6 +122,7 @@ def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: l
     gains = time_gains(
         networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, CONFIDENCE,
         section.permutations, generator(params.seed, protocol, "time"),
+        section.all_pairs_from,
     )  # fmt: skip
     return {"comparison": comparison, "all_pairs": pairs, "time": gains, "win_shares": shares}
 
@@ -133,6 +140,7 @@ def caveat(rows: Rows, protocol: str) -> str | None:
 
 def seed_noise(answers: Mapping[str, Protocoled], params: Params) -> dict[str, dict[str, Any]]:
     """Return protocol -> what the networks' test figures are under each declared seed."""
+    refuse_mixed_seeds(params)
     further = {seed: read_answers(params.of_seed(seed), params.evaluate.threshold) for seed in params.seeds}
     return {
         protocol: noise(
@@ -161,6 +169,7 @@ def protocol_metrics(
 def main() -> None:
     """Read, count, resample, write."""
     params = read_params(Params)
+    raise_all(contradictions(params), "params.yaml has mistakes")
     answers = read(params)
     simplest = simplest_first(params)
     if not answers:

@@ -18,7 +18,7 @@ Compared = dict[str, Any]
 
 def time_gains(
     sequences: Mapping[str, str], losses: Mapping[str, Losses | None], confidence: float, permutations: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, tested_from: int,
 ) -> list[Compared]:  # fmt: skip
     """Return for each model over time its comparison with its network, and one sentence that says what came of it.
 
@@ -28,6 +28,8 @@ def time_gains(
         confidence: time helps, or harms, where the corrected p is below 1 - confidence.
         permutations: as in `sign_flips`.
         rng: as in `sign_flips`.
+        tested_from: patients below which nothing but the comparison named beforehand is tested: then the counts are
+            told, and no verdict.
 
     Returns:
         What `compare` returns (negative differences are for time), p_holm, sentence, and why where nothing is compared.
@@ -38,7 +40,7 @@ def time_gains(
     corrected = multipletests([each["p"] for each in found], method="holm")[1].tolist() if found else []
     told = {system: _not_compared(system, network, network in losses) for system, network in sequences.items()}
     for each, p in zip(found, corrected, strict=True):
-        sentence = sentence_of(each, p, len(found), 1 - confidence)
+        sentence = sentence_of(each, p, len(found), 1 - confidence, tested_from)
         told[each["models"][0]] = each | {"p_holm": round(p, DIGITS), "sentence": sentence, "why": None}
     return list(told.values())
 
@@ -51,7 +53,7 @@ def _not_compared(system: str, network: str, declared: bool) -> Compared:
     return empty | {"models": [system, network], "p_holm": None, "sentence": sentence, "why": why}
 
 
-def sentence_of(compared: Compared, p: float, tried: int, alpha: float) -> str:
+def sentence_of(compared: Compared, p: float, tried: int, alpha: float, tested_from: int) -> str:
     """Return what a doctor should hear of one comparison.
 
     Args:
@@ -59,11 +61,14 @@ def sentence_of(compared: Compared, p: float, tried: int, alpha: float) -> str:
         p: corrected.
         tried: how many models over time the correction is for.
         alpha: p below it separates.
+        tested_from: fewer patients cannot tell, whatever p says.
     """
     system, network = compared["models"]
     infants, change = _infants(compared["patients"]), f"loss {compared['difference']:+.3f}"
     counts = f"{system} against {network} is better in {compared['better']} of {infants}, worse in {compared['worse']}"
     counts += f", equal in {compared['ties']}" if compared["ties"] else ""
+    if compared["patients"] < tested_from:
+        return f"{infants} cannot tell whether time helps: {counts} ({change})"
     if p < alpha:
         verdict = "time helps" if compared["difference"] < 0 else "time harms"
         return f"{verdict}: {counts} ({change}, p {p:.2g})"

@@ -1,5 +1,6 @@
 """The facts that the model card and the checklists quote: all from params and from the stages' own results."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from stages.common.protocols import LEAVE_ONE_OUT
@@ -25,8 +26,11 @@ def _declared(data: Data) -> dict[str, Any]:
         "size_px": params["size_px"],
         "labels": listed([words(label) for label in data.labels]),
         "label_count": len(data.labels),
-        "models": listed(list(params["architectures"])),
-        "model_count": len(params["architectures"]),
+        "networks": listed(list(params["architectures"])),
+        "network_count": len(params["architectures"]),
+        "model_count": sum(len(params[kind]) for kind in ("architectures", "baselines", "sequences")),
+        "other_models": _other_models(params),
+        "sees": _sees(params),
         "protocols": listed([words(name) for name in data.protocols]),
         "crop": "stated by DICOM or clips.csv, else found by what moves"
         if frames["crop"] == "auto"
@@ -38,6 +42,26 @@ def _declared(data: Data) -> dict[str, Any]:
         "decision_sentence": f"GO is {_needs(decision['go'])}; stop is {_needs(decision['stop'])}, and overrides.",
         "rule": _rule(params["evaluate"]["rule"]),
     }
+
+
+def _other_models(params: Mapping[str, Any]) -> str:
+    """Return a sentence on the models that are no networks of pictures; empty without any."""
+    said = []
+    if params["baselines"]:
+        each = [f"{name} ({of['classifier']} on {of['features']})" for name, of in params["baselines"].items()]
+        said.append(f"Beside them scikit-learn's classifiers of one frame's features: {listed(each)}.")
+    if params["sequences"]:
+        each = [f"{name} ({of['model']} on {of['features']})" for name, of in params["sequences"].items()]
+        said.append(f"And models over frames in time: {listed(each)}.")
+    return " ".join(said)
+
+
+def _sees(params: Mapping[str, Any]) -> str:
+    """Return which frames an answer rests on."""
+    over_time = listed(list(params["sequences"]))
+    return (
+        f"The frame alone, but for {over_time}, which see others of its clip" if over_time else "No neighbouring frame"
+    )
 
 
 def _needs(needs: dict[str, int]) -> str:

@@ -81,6 +81,11 @@ class Data:
             *(name for kind in ("architectures", "baselines", "sequences") for name in self.params[kind]),
         ]
 
+    def models_under(self, protocol: str) -> list[str]:
+        """Return those that the comparison has under a protocol: models over time are not asked where clips are cut."""
+        there = set(self.comparison.loc[self.comparison["protocol"] == protocol, "model"])
+        return [model for model in self.models if model in there]
+
     @property
     def protocols(self) -> list[str]:
         """Return the protocols in the order of the comparison."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stages.common.evaluation.scores import Said
 
 BASELINES = ("label_copy", "majority")
+RESERVED = (*BASELINES, "chosen")  # rows of tables that no model may be called as; `chosen` is the bedside's
 
 
 def majority(training: pd.DataFrame, labels: Sequence[str], rows: int) -> Said:

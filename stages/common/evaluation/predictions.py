@@ -120,11 +120,15 @@ def _some(values: Iterable[object]) -> str:
     return ", ".join(listed[:SEVERAL]) + more
 
 
-def refuse_mix(sidecars: Mapping[Training, Path]) -> None:
+def refuse_mix(sidecars: Mapping[Training, Path], own: Sequence[str] = OWN) -> None:
     """Refuse to compare models that were made with different params.
 
     `dvc exp run -S lr=0.01 train@...` without `evaluate` leaves the other models at the old lr. What is each model's
     own may differ, and what one kind of model reads (a network's lr) need not be said by another kind.
+
+    Args:
+        sidecars: of the trainings to be compared.
+        own: entries of `params` that each may have for itself.
 
     Raises:
         PipelineError: a sidecar has no `params`, or naming each param that differs and who was made with what.
@@ -132,7 +136,7 @@ def refuse_mix(sidecars: Mapping[Training, Path]) -> None:
     made = {training: _params_of(path) for training, path in sidecars.items()}
     kinds = {training: "system" in params for training, params in made.items()}
     flat = {
-        training: _flat({key: params[key] for key in params if key not in OWN}) for training, params in made.items()
+        training: _flat({key: params[key] for key in params if key not in own}) for training, params in made.items()
     }
     differences = []
     for key in sorted({key for params in flat.values() for key in params}):

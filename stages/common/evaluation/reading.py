@@ -3,7 +3,7 @@
 Models are those that params.yaml declares, never those that lie on disk.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,9 @@ from pydantic import Field
 
 from stages.common.errors import Problem
 from stages.common.evaluation.answers import Answers, Rows, baseline_answers, model_answers, split_rows
+from stages.common.evaluation.baselines import RESERVED
 from stages.common.evaluation.predictions import (
+    OWN,
     Training,
     giga_operations,
     read_all,
@@ -23,6 +25,7 @@ from stages.common.evaluation.predictions import (
     remove_undeclared,
 )
 from stages.common.evaluation.thresholds import Threshold
+from stages.common.features import TEXTURE, unknown_features
 from stages.common.labels import LabelName
 from stages.common.params import Strict
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of, read_split
@@ -106,20 +109,25 @@ def clear_undeclared(params: Declared) -> None:
     remove_undeclared(CURVES, [training.below(CURVES) for training in networks])
 
 
-def unusable_model_names(params: Declared, reserved: Iterable[str]) -> list[Problem]:
-    """Return a problem for each model that is called as another one, or as what tables call something else."""
+def contradictions(params: Declared) -> list[Problem]:
+    """Return what no single entry shows: names used twice or reserved, features that nothing makes, a seed repeated."""
     names = [*params.architectures, *params.baselines, *params.sequences]
-    twice = {name for name in names if names.count(name) > 1}
     where = "params.yaml: architectures, baselines, sequences"
-    return [
+    found = [
         Problem(where, "a name of something else", "a name of its own for each model", name, "Rename the model.")
         for name in dict.fromkeys(names)
-        if name in twice or name in set(reserved)
+        if names.count(name) > 1 or name in RESERVED
     ]
+    found += unknown_features("baselines", params.baselines, [TEXTURE, *params.architectures])
+    found += unknown_features("sequences", params.sequences, params.architectures)
+    if str(params.seed) in params.seeds:
+        expected = f"others than `seed`, which is {params.seed}"
+        found.append(Problem("params.yaml: seeds", "the same seed twice", expected, str(params.seed), "Remove it."))
+    return found
 
 
 def operations_of(params: Declared) -> dict[str, float]:
-    """Return model -> 10^9 multiply-adds a picture, as its first sidecar says.
+    """Return model -> 10^9 multiply-adds a picture, as its first sidecar says; a baseline's with its network's.
 
     Raises:
         PipelineError: a sidecar is absent or does not say.
@@ -128,7 +136,22 @@ def operations_of(params: Declared) -> dict[str, float]:
     for training, path in files_of(params).items():
         if training.model not in found:
             found[training.model] = giga_operations(path.with_suffix(".json"))
+    for baseline, entry in params.baselines.items():  # a classifier of activations costs the network that makes them
+        reads = entry.get("features") if isinstance(entry, Mapping) else None
+        found[baseline] = found.get(baseline, 0.0) + found.get(str(reads), 0.0)
     return found
+
+
+def refuse_mixed_seeds(params: Declared) -> None:
+    """Refuse further seeds whose networks were trained with other params: their difference is no noise.
+
+    Raises:
+        PipelineError: a sidecar is absent, or as `refuse_mix`.
+    """
+    each = [params.networks_alone(), *(params.of_seed(seed) for seed in params.seeds)]
+    sidecars = {training: path.with_suffix(".json") for one in each for training, path in files_of(one).items()}
+    refuse_missing(list(sidecars.values()))
+    refuse_mix(sidecars, own=(*OWN, "seed"))
 
 
 def read_answers(params: Declared, threshold: Threshold) -> dict[str, Protocoled]:

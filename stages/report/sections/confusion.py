@@ -15,7 +15,7 @@ def section(data: Data) -> dict[str, Any]:
     """Return matrices of counts by protocol and model."""
     return {
         "protocols": [
-            {"name": protocol, "models": [_model(data, protocol, model) for model in data.models]}
+            {"name": protocol, "models": [_model(data, protocol, model) for model in data.models_under(protocol)]}
             for protocol in data.protocols
         ],
         "headline": data.results["bedside"]["headline_protocol"],

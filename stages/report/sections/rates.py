@@ -40,7 +40,7 @@ def _charts(data: Data, protocol: str) -> list[Chart]:
 
 def _areas(data: Data, protocol: str) -> list[tuple[str, list[str]]]:
     names = [f"{label} {area}" for label in data.labels for *_, area in KINDS.values()]
-    models = data.models[len(BASELINES) :]
+    models = [model for model in data.models_under(protocol) if model not in BASELINES]
     shown = _over_infants if protocol == LEAVE_ONE_OUT else _pooled
     return [(model, [shown(data, protocol, model, name) for name in names]) for model in models]
 

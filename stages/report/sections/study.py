@@ -20,13 +20,12 @@ def section(data: Data) -> dict[str, Any]:
 
 
 def _protocol(data: Data, protocol: str) -> dict[str, Any]:
+    models = data.models_under(protocol)
     per_label = [f"{error} {label}" for label in data.labels for error in ("FP", "FN")]
-    rows = [
-        (name, [_shown(data, protocol, model, name) for model in data.models]) for name in (*ROWS, *per_label, *AFTER)
-    ]
+    rows = [(name, [_shown(data, protocol, model, name) for model in models]) for name in (*ROWS, *per_label, *AFTER)]
     return {
         "name": protocol,
-        "models": data.models,
+        "models": models,
         "rows": rows,
         "winner": data.results["selected"][protocol]["winner"],
         "charts": [_chart(data, protocol, "scores"), _chart(data, protocol, "errors")],

@@ -1,0 +1,66 @@
+"""Does each network learn from weights that it was given? The finished run's bundles, on a phantom of another seed."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.common.variants import VARIANT_NAMES
+from stages.common.weights import LIST
+from tests.benchmark.controls import mean_auc
+from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params
+
+SEED = 5  # of the other phantom, its split and its trainings; not the shipped one
+
+
+def measure() -> dict[str, Any]:
+    """Train each declared network once more under protocol `frame`, with half the epochs, from its own bundle."""
+    params = read_params_file(ROOT / "params.yaml")
+    labels = list(params["labels"])
+    with tempfile.TemporaryDirectory() as name:
+        folder = copy_project(Path(name) / "pretrained")
+        digest = gather_weights(folder / "weights", list(params["architectures"]), params["seed"])
+        changes = {"seed": SEED, "epochs": max(1, params["epochs"] // 2), "protocols": {"frame": {}}}
+        set_params(folder, changes | {"train.weights": "weights", "train.weights_sha256": digest})
+        for words in (["phantom"], ["extract_frames"], ["label_merge"], ["split"]):
+            _stage(folder, *words)
+        for variant in VARIANT_NAMES:
+            _stage(folder, "augment", variant)
+            _stage(folder, "preprocess", variant)
+        truth = pd.read_csv(folder / "data/label_merge/labels.csv")
+        return {model: _trained(folder, model, truth, labels) for model in params["architectures"]}
+
+
+def gather_weights(folder: Path, models: list[str], seed: int) -> str:
+    """Copy the finished run's bundles into a folder with their list; return the list's hash."""
+    folder.mkdir()
+    for model in models:
+        shutil.copy(ROOT / f"data/train/frame/0/{seed}/{model}.safetensors", folder)
+    files = sorted(folder.iterdir())
+    text = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+    (folder / LIST).write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stage(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:]]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True
+    ).stderr
+
+
+def _trained(folder: Path, model: str, truth: pd.DataFrame, labels: list[str]) -> dict[str, Any]:
+    said = _stage(folder, "train", "frame", "0", model, "--without", "bundle", "features")
+    history = pd.read_csv(folder / f"data/curves/frame/0/{SEED}/{model}/history.csv")
+    place = folder / f"data/predictions/frame/0/{SEED}/{model}.csv"
+    return {
+        "covered": next(line for line in said.splitlines() if "tensors from" in line).split(";")[0],
+        "train_loss": history["train_loss"].round(4).tolist(),
+        "collapsed": "COLLAPSED" in said,
+        "auc": round(mean_auc(place, truth, labels), 3),
+    }
