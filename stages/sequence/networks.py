@@ -2,8 +2,8 @@
 
 Both add to what they make of the frame itself what they remember of others, so that a network for which time is of no
 use can leave it alone. Neither is told how far into the clip a frame lies, because where a frame lies in its sweep can
-stand for its label and says nothing of anatomy. The first frames of a stretch can still be told: a memory is empty then,
-and a window short. The probe that sees the frame's number alone stands beside them for that (stages/leakage).
+stand for its label and says nothing of anatomy. The first frames of a stretch can still be told, by an empty memory or
+a short window: the probe that sees the frame's number alone stands beside them for that (stages/leakage).
 """
 
 import math
