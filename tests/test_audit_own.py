@@ -13,7 +13,7 @@ import pytest
 from stages.audit import __main__ as audit
 from stages.common.errors import PipelineError
 from stages.evaluate import __main__ as evaluate
-from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build
+from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, write_system
 
 SECTION = "audit: {chance: 0.001}\n"
 COLUMNS = ["label_copy", "majority", "alexnet", "resnet18", "vgg16"]
@@ -169,3 +169,24 @@ def test_two_tables_on_the_command_line_are_one_too_many(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["stages.audit", "one.yaml", "two.yaml"])
     with pytest.raises(PipelineError, match=r"usage: python -m stages.audit \[TABLE.yaml\]"):
         audit.command()
+
+
+def test_a_tree_whose_scores_are_yes_and_no_is_no_mistake_and_a_network_s_is(small: Path) -> None:
+    rows = pd.read_csv(small / "data/split/frame.csv")
+    asked = rows[rows["side"] != "train"]
+    for declared, refused in (("tree", False), ("knn", True)):
+        entry = f"baselines: {{few: {{classifier: {declared}, features: texture}}}}"
+        (small / "params.yaml").write_text((FRAME_ONLY + SECTION).replace("baselines: {}", entry))
+        write_system(small, "classify", "few", ("frame",), 0.3)
+        path = small / "data/predictions/classify/few/frame/0/1/few.csv"
+        table = pd.read_csv(path)
+        assert len(table) == len(asked)
+        table.iloc[:, 2:] = (table.iloc[:, 2:] >= 0.5).astype(float)
+        table.to_csv(path, index=False)
+        evaluate.main()
+        if refused:
+            with pytest.raises(PipelineError, match="few, ROC AUC of .*balanced accuracies"):
+                audit.main()
+        else:
+            audit.main()
+            assert read(small)["summary"]["own_findings"] == 0

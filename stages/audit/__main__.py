@@ -59,10 +59,12 @@ class Params(Strict):
 
 def audit_own(params: Params) -> dict[str, Any]:
     """Return protocol -> the audit of our table."""
+    trees = [name for name, entry in params.baselines.items() if dict(entry).get("classifier") == "tree"]
     found = {}
     for protocol, folds in declared(params.protocols, params.folds).items():
         models = [*BASELINES, *models_of(protocol, params.architectures, params.baselines, params.sequences)]
-        found[protocol] = audited(own_table(protocol, folds, models, list(params.labels)), params.audit.chance)
+        table = own_table(protocol, folds, models, list(params.labels), trees)
+        found[protocol] = audited(table, params.audit.chance)
     return found
 
 

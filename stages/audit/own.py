@@ -5,7 +5,7 @@ counted afresh in the labels and the split.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ CELLS = {("no", "no"): "TN", ("no", "yes"): "FP", ("yes", "no"): "FN", ("yes", "
 LOSS, COUNTED = "loss on validation", "counted errors on validation"
 
 
-def own_table(protocol: str, folds: Sequence[str], models: Sequence[str], labels: Sequence[str]) -> Table:
+def own_table(
+    protocol: str, folds: Sequence[str], models: Sequence[str], labels: Sequence[str], coarse: Container[str] = ()
+) -> Table:
     """Return our table of one protocol.
 
     Args:
@@ -46,6 +48,8 @@ def own_table(protocol: str, folds: Sequence[str], models: Sequence[str], labels
         folds: its declared folds.
         models: the columns: baselines and declared models.
         labels: the label names.
+        coarse: models whose scores may be yes and no in all but name, such as a decision tree's with pure leaves: the
+            area under those is the balanced accuracy, and rightly so. Their areas are not held against it.
 
     Raises:
         PipelineError: a file of evaluate is missing or lacks a figure.
@@ -53,7 +57,10 @@ def own_table(protocol: str, folds: Sequence[str], models: Sequence[str], labels
     test = read_split(SPLIT / f"{protocol}.csv", folds, read_labels(LABELS, labels))
     test = test[test["side"] == "test"]
     counts = confusions(METRICS / "plots/confusion.csv", protocol)
-    columns = {model: _column(protocol, model, labels, counts) for model in models}
+    columns = {
+        model: _column(protocol, model, labels, counts, protocol != LEAVE_ONE_OUT and model not in coarse)
+        for model in models
+    }
     chosen = _json(METRICS / "selected.json")[protocol]
     claims, rows = choices(chosen)
     return Table(
@@ -81,14 +88,16 @@ def confusions(path: Path, protocol: str) -> dict[tuple[str, str], Counts]:
     return {key: Counts(**cells) for key, cells in found.items()}
 
 
-def _column(protocol: str, model: str, labels: Sequence[str], counts: Mapping[tuple[str, str], Counts]) -> Column:
+def _column(
+    protocol: str, model: str, labels: Sequence[str], counts: Mapping[tuple[str, str], Counts], areas: bool
+) -> Column:
     path = METRICS / "models" / protocol / f"{model}.json"
     figures = _json(path)
     try:
         return Column(
             counts=Counts(**{kind: figures[kind] for kind in ("TN", "FP", "FN", "TP")}),
             metrics=_printed(figures, POOLED),
-            labels={label: _of_label(figures, label, counts[model, label], protocol) for label in labels},
+            labels={label: _of_label(figures, label, counts[model, label], areas) for label in labels},
             misclassified=figures["Misclassified images"],
         )
     except KeyError as error:
@@ -96,9 +105,9 @@ def _column(protocol: str, model: str, labels: Sequence[str], counts: Mapping[tu
         raise PipelineError(f"{lacking}. Run `dvc repro evaluate`.") from error
 
 
-def _of_label(figures: Mapping[str, Any], label: str, counts: Counts, protocol: str) -> OfLabel:
+def _of_label(figures: Mapping[str, Any], label: str, counts: Counts, areas: bool) -> OfLabel:
     names = {f"{label} {name}": metric for name, metric in OF_LABEL.items()}
-    if protocol == LEAVE_ONE_OUT:  # means over patients there, which no pooled count can give
+    if not areas:  # leave one patient out gives means over patients, which no pooled count can give
         del names[f"{label} ROC AUC"]
     block = Block(counts=counts, metrics=_printed(figures, names))
     return OfLabel(FP=figures[f"FP {label}"], FN=figures[f"FN {label}"], block=block)
