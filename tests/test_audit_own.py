@@ -185,7 +185,7 @@ def test_a_tree_whose_scores_are_yes_and_no_is_no_mistake_and_a_network_s_is(sma
         table.to_csv(path, index=False)
         evaluate.main()
         if refused:
-            with pytest.raises(PipelineError, match="few, ROC AUC of .*balanced accuracies"):
+            with pytest.raises(PipelineError, match=r"few, ROC AUC of .*balanced accuracies"):
                 audit.main()
         else:
             audit.main()
