@@ -37,12 +37,10 @@ from stages.classify.params import Baseline, Shared, params_of
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
 from stages.common.errors import raise_all, run
 from stages.common.features import (
-    TEXTURE,
     clear_features,
     digest,
     features_file,
     read_features,
-    unknown_features,
     unusable,
 )
 from stages.common.files import replacing, write_json
@@ -139,8 +137,6 @@ def main() -> None:
     system = parser.parse_args().system
     params: Any = read_params(params_of(system))
     entry: Baseline = getattr(params.baselines, system)
-    said = unknown_features("baselines", {system: entry.model_dump()}, [TEXTURE, *params.architectures])
-    raise_all(said, "params.yaml has mistakes")
     labels, frames = list(params.labels), read_frames()
     truth, patients = read_truth(labels, frames), frames["patient"].to_numpy(object)
     tasks = tasks_of(params, entry, frames)

@@ -38,7 +38,7 @@ from threadpoolctl import threadpool_limits
 from stages.common.dataset import DATA, digests, read_frames, read_sides, read_truth
 from stages.common.errors import raise_all, run
 from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.features import clear_features, digest, features_file, read_features, unknown_features, unusable
+from stages.common.features import clear_features, digest, features_file, read_features, unusable
 from stages.common.files import replacing, write_json
 from stages.common.models import build, giga_operations
 from stages.common.params import read_params
@@ -148,8 +148,6 @@ def main() -> None:
     system = parser.parse_args().system
     params: Any = read_params(params_of(system))
     entry: Entry = getattr(params.sequences, system)
-    said = unknown_features("sequences", {system: entry.model_dump()}, params.architectures)
-    raise_all(said, "params.yaml has mistakes")
     disjoint_folds(params)
     labels, frames = list(params.labels), read_frames()
     truth, files = read_truth(labels, frames), inputs_of(entry, params, len(frames))

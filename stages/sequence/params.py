@@ -79,7 +79,6 @@ class Shared(Strict):
 
     seed: int = Field(ge=0)
     labels: Annotated[dict[LabelName, Label], Field(min_length=1)]
-    architectures: dict[str, Any]  # the keys: whose features there are
     protocols: dict[Protocol, Nothing]
     folds: dict[FoldKey, Nothing]
     sequence: Section

@@ -46,7 +46,7 @@ def stages_run(stdout: str) -> set[str]:
 def test_dropping_a_model_drops_its_row_and_retrains_nothing(clone: Path) -> None:
     assert "densenet121" in (clone / "metrics/comparison.md").read_text()
     set_params(clone, {"architectures": {"resnet18": {"backbone_scale": 0.1}}})
-    readers = {"evaluate", "evidence", "bedside", "leakage", "audit", "label_review", "explain", "report"}
+    readers = {"evaluate", "evidence", "bedside", "leakage", "audit", "label_review", "embedding", "explain", "report"}
     assert stages_run(dvc(clone, "repro").stdout) == readers  # nothing is decoded, drawn, split or trained again
     for table in ("metrics/comparison.md", "metrics/comparison.csv", "metrics/summary.json"):
         assert "densenet121" not in (clone / table).read_text()
