@@ -1,6 +1,5 @@
 """The ablation: what is queued, and a table that says what a difference is worth."""
 
-import shutil
 import statistics
 import sys
 from pathlib import Path
@@ -24,15 +23,6 @@ from tests.workspace import ROOT, read_params_file
 
 SHIPPED = read_params_file(ROOT / "params.yaml")
 AGAINST = {"baseline": None, "preprocess-clahe": "baseline"}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy2(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def shipped() -> Compared:

@@ -1,7 +1,6 @@
 """Profiles: what they change, what is refused before anything runs, how the time is reckoned, what DVC is given."""
 
 import copy
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,6 @@ from tests.workspace import ROOT, read_params_file
 
 SHIPPED = read_params_file(ROOT / "params.yaml")
 NAMES = ("cpu", "study", "laptop")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The files that a profile reads, in a folder of their own, without data."""
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy2(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # --- -S -------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The search: what it draws and judges by, that it goes on where it was stopped, and that test rows choose nothing."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,15 +31,6 @@ SPACE: dict[str, Any] = {
 SHIPPED = read_params_file(ROOT / "params.yaml")
 TRAIN = Profile(targets=["train@patient-resnet18"], params={})
 SETTING = {"commit": "abc", "space": SPACE, "params": {"seed": 1}}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy2(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def settings(**changes: Any) -> Search:

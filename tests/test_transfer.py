@@ -1,7 +1,6 @@
 """Transfer against scratch: what is queued for which weights, and what a pretraining leaves."""
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,15 +24,6 @@ from stages.train.params import Train
 from tests.workspace import ROOT, read_params_file
 
 SHIPPED = read_params_file(ROOT / "params.yaml")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy2(ROOT / name, tmp_path / name)
-    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def shipped() -> Compared:

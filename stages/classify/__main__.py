@@ -37,20 +37,22 @@ from stages.classify.params import Baseline, Shared, params_of
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
 from stages.common.errors import raise_all, run
 from stages.common.features import (
-    clear_features,
+    FEATURES,
+    asked_rows,
+    clear_undeclared_places,
     digest,
     features_file,
+    places_of,
+    predictions_of,
     read_features,
     unusable,
 )
 from stages.common.files import replacing, write_json
 from stages.common.params import read_params
 from stages.common.progress import in_parallel
-from stages.common.protocols import declared
 from stages.common.tables import write_table
 
 OUT = Path("data/predictions/classify")
-ASKED = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -85,15 +87,7 @@ def answer(
     )
     with threadpool_limits(1):  # the same bytes on any machine, and small fits that wait for threads are slower
         choice = choose(train, validation, how[task.protocol])
-        return choice, choice.says(values[np.concatenate([task.rows[side] for side in ASKED])])
-
-
-def table_of(task: Task, said: list[Probabilities], frames: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Return frame_id, split and a probability a label of the validation and test frames, by frame_id."""
-    table = pd.DataFrame(np.column_stack(said), columns=labels)
-    table.insert(0, "frame_id", frames["frame_id"].to_numpy()[np.concatenate([task.rows[side] for side in ASKED])])
-    table.insert(1, "split", np.repeat(ASKED, [len(task.rows[side]) for side in ASKED]))
-    return table.sort_values("frame_id")
+        return choice, choice.says(values[asked_rows(task.rows)])
 
 
 def sidecar(task: Task, params: Shared, entry: Baseline, chosen: Mapping[str, Choice]) -> dict[str, Any]:
@@ -120,11 +114,9 @@ def tasks_of(params: Shared, entry: Baseline, frames: pd.DataFrame) -> list[Task
     Raises:
         PipelineError: every features file that cannot be used, or a fold that is not in its split.
     """
-    places = [
-        (protocol, fold) for protocol, folds in declared(params.protocols, params.folds).items() for fold in folds
-    ]
-    clear_features(entry.features, places, params.seed)
-    files = {place: features_file(entry.features, *place, params.seed) for place in places}
+    places = places_of(params.protocols, params.folds)
+    clear_undeclared_places(FEATURES, entry.features, places, params.seed)
+    files = {place: features_file(entry.features, place, params.seed) for place in places}
     problems = [problem for path in dict.fromkeys(files.values()) for problem in unusable(path, len(frames))]
     raise_all(problems, "the features cannot be used")
     return [Task(*place, path.resolve(), read_sides(place[0], int(place[1]), frames)) for place, path in files.items()]
@@ -165,7 +157,8 @@ def write_task(
 ) -> None:
     """Write one protocol's and fold's table and sidecar; say what a person should hear of."""
     place = folder / task.protocol / task.fold / str(params.seed) / system
-    write_table(Path(f"{place}.csv"), table_of(task, [said for _, said in found.values()], frames, list(found)))
+    said = np.column_stack([said for _, said in found.values()])
+    write_table(Path(f"{place}.csv"), predictions_of(said, task.rows, frames["frame_id"], list(found)))
     chosen = {label: choice for label, (choice, _) in found.items()}
     write_json(Path(f"{place}.json"), sidecar(task, params, entry, chosen))
     for label, choice in chosen.items():

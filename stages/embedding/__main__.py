@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from stages.common.dataset import read_frames, read_sides, read_truth
 from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.features import FEATURES, TEXTURE, features_file, read_features, unusable
+from stages.common.features import FEATURES, TEXTURE, features_file, places_of, read_features, unusable
 from stages.common.files import write_json
 from stages.common.params import read_params
 from stages.common.protocols import declared
@@ -82,10 +82,8 @@ def shown_network(params: Params) -> tuple[str, str, str]:
 
 def forget_undeclared(params: Params) -> None:
     """Delete features of networks that are no longer declared: DVC would hash them with the folder."""
-    places = [
-        (protocol, fold) for protocol, folds in declared(params.protocols, params.folds).items() for fold in folds
-    ]
-    keep = [features_file(name, *place, params.seed) for name in params.architectures for place in places]
+    places = places_of(params.protocols, params.folds)
+    keep = [features_file(name, place, params.seed) for name in params.architectures for place in places]
     remove_undeclared(FEATURES, [FEATURES / TEXTURE, *keep])
 
 
@@ -122,7 +120,7 @@ def main() -> None:
     asked, labels, frames = params.embedding, list(params.labels), read_frames()
     forget_undeclared(params)
     architecture, protocol, fold = shown_network(params)
-    path = features_file(architecture, protocol, fold, params.seed)
+    path = features_file(architecture, (protocol, fold), params.seed)
     raise_all(mistakes(path, len(frames), asked), "the embedding cannot be shown")
     sides, truth = sides_of(protocol, fold, frames), read_truth(labels, frames)
     shown = np.linspace(0, len(frames) - 1, min(len(frames), asked.max_frames)).round().astype(int)

@@ -24,7 +24,6 @@ components and weight decay keep the model from leaning on it, and infants never
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +36,27 @@ from threadpoolctl import threadpool_limits
 
 from stages.common.dataset import DATA, digests, read_frames, read_sides, read_truth
 from stages.common.errors import raise_all, run
-from stages.common.evaluation.predictions import remove_undeclared
-from stages.common.features import clear_features, digest, features_file, read_features, unusable
+from stages.common.features import (
+    FEATURES,
+    LOGITS,
+    asked_rows,
+    clear_undeclared_places,
+    digest,
+    network_file,
+    places_of,
+    predictions_of,
+    read_features,
+    unusable,
+)
 from stages.common.files import replacing, write_json
 from stages.common.models import build, giga_operations
 from stages.common.params import read_params
-from stages.common.protocols import declared
 from stages.common.tables import write_table
 from stages.sequence.params import SMOOTHERS, Entry, Section, Shared, disjoint_folds, params_of
 from stages.sequence.stretches import alone, cut, refuse_shared_clips, seconds
 from stages.sequence.systems import Answered, Fold, markov_answers, median_answers, network_answers
 
 OUT = DATA / "predictions/sequence"
-LOGITS = DATA / "logits"
-ASKED = ("validation", "test")
 
 
 def inputs_of(entry: Entry, params: Shared, frames: int) -> dict[tuple[str, str], Path]:
@@ -59,15 +65,12 @@ def inputs_of(entry: Entry, params: Shared, frames: int) -> dict[tuple[str, str]
     Raises:
         PipelineError: every file that cannot be used.
     """
-    places = [(protocol, key) for protocol, keys in declared(params.protocols, params.folds).items() for key in keys]
-    clear_features(entry.features, places, params.seed)
-    logits = {place: LOGITS / entry.features / place[0] / place[1] / f"{params.seed}.npy" for place in places}
-    remove_undeclared(LOGITS / entry.features, logits.values())
+    places = places_of(params.protocols, params.folds)
+    for root in (FEATURES, LOGITS):
+        clear_undeclared_places(root, entry.features, places, params.seed)
     mine = [(protocol, key) for protocol, keys in disjoint_folds(params).items() for key in keys]
-    files = {
-        place: logits[place] if entry.model in SMOOTHERS else features_file(entry.features, *place, params.seed)
-        for place in mine
-    }
+    root = LOGITS if entry.model in SMOOTHERS else FEATURES
+    files = {place: network_file(root, entry.features, place, params.seed) for place in mine}
     problems = [problem for path in files.values() for problem in unusable(path, frames)]
     raise_all(problems, f"what {entry.features}, a key of `architectures`, says of the frames cannot be used")
     return files
@@ -91,17 +94,6 @@ def answer(entry: Entry, path: Path, fold: Fold, section: Section, seed: int) ->
     if entry.model == "hmm":
         return markov_answers(expit(given.astype(float)), fold, section, by)
     return network_answers(entry.model, given, fold, section, by, seed)
-
-
-def predictions(
-    answered: Answered, sides: Mapping[str, NDArray[np.int64]], ids: pd.Series, labels: list[str]
-) -> pd.DataFrame:
-    """Return frame_id, split and a probability a label, sorted by frame_id."""
-    rows = np.concatenate([sides[side] for side in ASKED])
-    table = pd.DataFrame(answered.said[rows], columns=labels)
-    table.insert(0, "frame_id", ids.to_numpy()[rows])
-    table.insert(1, "split", np.repeat(ASKED, [len(sides[side]) for side in ASKED]))
-    return table.sort_values("frame_id")
 
 
 def report(
@@ -161,7 +153,10 @@ def main() -> None:
             warn_alone(system, fold, len(frames), params.sequence.gap_s)
             answered = answer(entry, path, fold, params.sequence, params.seed)
             out = folder / fold.name / str(params.seed) / system
-            write_table(out.with_suffix(".csv"), predictions(answered, fold.sides, frames["frame_id"], labels))
+            write_table(
+                out.with_suffix(".csv"),
+                predictions_of(answered.said[asked_rows(fold.sides)], fold.sides, frames["frame_id"], labels),
+            )
             write_json(out.with_suffix(".json"), report(answered, fold, path, entry, params, operations))
 
 
