@@ -18,7 +18,7 @@ import argparse
 from experiments.compared import Compared, Kind, add_queue, add_table, queue, table
 from experiments.finished import exp_show, experiments_in
 from experiments.plan import read_file
-from stages.common.errors import run
+from stages.common.core.errors import run
 
 ABLATION = Kind("ablation")
 

@@ -18,10 +18,10 @@ from experiments.plan import PROFILES, Plan, Profile, plan, read_profile
 from experiments.profile import busy, minutes, run_dvc
 from experiments.timing import Rate, estimate, measure, start_s
 from experiments.workload import cohort_of, trainings_of
-from stages.common.errors import PipelineError, Problem, raise_all
-from stages.common.params import Strict
-from stages.common.progress import bar
-from stages.common.tables import write_table
+from stages.common.core.errors import PipelineError, Problem, raise_all
+from stages.common.core.params import Strict
+from stages.common.core.progress import bar
+from stages.common.core.tables import write_table
 
 
 @dataclass(frozen=True)

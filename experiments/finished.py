@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from dvc.api import DVCFileSystem
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_by
 from stages.common.evaluation.reading import LABELS, PREDICTIONS, SPLIT, Declared, Protocoled, read_answers
 from stages.common.evaluation.scores import macro_f1
 from stages.common.evaluation.thresholds import Threshold
-from stages.common.params import read_by
 
 Scores = dict[str, dict[str, float | None]]  # protocol -> model -> macro F1 on test
 PatientScores = dict[str, dict[str, dict[str, float]]]  # protocol -> model -> patient -> macro F1 on test

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
+from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
 from stages.common.evaluation.reading import Declared, contradictions
-from stages.common.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
 
 PIPELINE = Path("dvc.yaml")
 MODULE = re.compile(r"python -m (stages\.\w+)")

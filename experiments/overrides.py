@@ -19,8 +19,8 @@ from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from stages.common.errors import PipelineError, Problem
-from stages.common.params import PARAMS_FILE, load_yaml
+from stages.common.core.errors import PipelineError, Problem
+from stages.common.core.params import PARAMS_FILE, load_yaml
 
 Content = dict[str, Any]
 KEY = re.compile(r"[A-Za-z_0-9-]+")  # what Hydra takes between two dots

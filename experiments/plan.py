@@ -9,8 +9,8 @@ from pydantic import Field
 
 from experiments.mistakes import mistakes
 from experiments.overrides import Content, changed, checked_overrides, shown
-from stages.common.errors import PipelineError, raise_all
-from stages.common.params import PARAMS_FILE, Strict, load_yaml, mistakes_in
+from stages.common.core.errors import PipelineError, raise_all
+from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in
 
 PROFILES = Path("profiles")
 File = TypeVar("File", bound=Strict)

@@ -16,10 +16,10 @@ from experiments.overrides import parse_assignment
 from experiments.plan import Plan, Profile, changes_text, plan, read_profile
 from experiments.profile import run_dvc, say_estimate
 from experiments.search_dvc import changed_files
-from stages.common.errors import PipelineError
-from stages.common.files import replacing, write_text
-from stages.common.params import PARAMS_FILE, load_yaml
-from stages.common.weights import LIST, RANDOM
+from stages.common.core.errors import PipelineError
+from stages.common.core.files import replacing, write_text
+from stages.common.core.params import PARAMS_FILE, load_yaml
+from stages.common.networks.weights import LIST, RANDOM
 
 ROOT = Path("weights")
 PROTOCOL = "patient"  # the epoch that is kept is chosen by infants that were not trained on

@@ -25,7 +25,7 @@ from experiments.overrides import Content, parse_assignment
 from experiments.plan import PROFILES, changes_text, plan, read_profile
 from experiments.timing import Estimate, Rate, estimate, measure, start_s
 from experiments.workload import Cohort, Training, cohort_of, listed, trainings_of
-from stages.common.errors import run
+from stages.common.core.errors import run
 
 
 def minutes(seconds: float) -> str:

@@ -28,9 +28,9 @@ from experiments.search_loop import Budget, search
 from experiments.search_page import draw_trials, page, trials_table
 from experiments.search_space import FILE, Search, Value, samples
 from experiments.search_study import folder_of, open_study
-from stages.common.errors import PipelineError, run
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.tables import write_table
 from stages.common.evaluation.predictions import Training
-from stages.common.tables import write_table
 
 
 def targets_of(content: Content, protocol: str, models: Sequence[str]) -> list[str]:

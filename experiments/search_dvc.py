@@ -13,7 +13,7 @@ from experiments.plan import Plan
 from experiments.profile import run_dvc
 from experiments.search_score import files_of, validation_scores
 from experiments.search_trial import clean, folder_of, progress, run_trial
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.evaluation.predictions import Training
 
 

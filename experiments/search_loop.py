@@ -15,7 +15,7 @@ from experiments.search_score import MAXIMISED, mean_of
 from experiments.search_space import Value
 from experiments.search_study import EXPERIMENT, PROCESS, SCORES, Study, again, draw, interrupted, same_as
 from experiments.search_trial import runs, stop
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 
 FAILED_IN_A_ROW = 3  # then something is wrong that other values will not mend
 LOG_LINES = 8

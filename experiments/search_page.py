@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from experiments.search_score import MAXIMISED
 from experiments.search_space import Range, points
 from experiments.search_study import EXPERIMENT, SCORES, VALUES, Study
-from stages.common.files import replacing
+from stages.common.core.files import replacing
 
 DIGITS = 4
 WORDS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "stopped early", TrialState.FAIL: "failed"}

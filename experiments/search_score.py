@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import DIGITS, SPLIT_COLUMNS, read_table
 from stages.common.evaluation.predictions import Training
 from stages.common.evaluation.reading import LABELS, PREDICTIONS, SPLIT
 from stages.common.evaluation.scores import Truth, average_precision
-from stages.common.tables import DIGITS, SPLIT_COLUMNS, read_table
 from stages.common.truth import read_labels
 
 MAXIMISED = ("average_precision",)

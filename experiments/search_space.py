@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from experiments.plan import PROFILES
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 FILE = PROFILES / "search.yaml"
 DIGITS = 3  # significant ones of a drawn number: `lr=0.00317` can be read, repeated and typed

@@ -21,7 +21,7 @@ from experiments.overrides import leaves, shown
 from experiments.search_score import MAXIMISED
 from experiments.search_space import Search, Value, distribution, grid, neat
 from experiments.search_trial import runs
-from stages.common.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import PipelineError, Problem, raise_all
 
 ROOT = Path(".search")
 TPE_RANDOM = 5  # trials that are drawn at random before TPE has anything to go by; Optuna's default is 10

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from experiments.workload import Cohort, Training
-from stages.common.models import build, head_name
-from stages.common.progress import bar
+from stages.common.core.progress import bar
+from stages.common.networks.models import build, head_name
 from stages.train.answers import predict
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import train_epochs

@@ -23,8 +23,8 @@ from experiments.compared import Compared, Entry, Kind, add_queue, add_table, qu
 from experiments.finished import Experiment, exp_show, experiments_in
 from experiments.plan import read_file
 from experiments.pretrain import Size, pretrain, sha256_of
-from stages.common.errors import PipelineError, run
-from stages.common.weights import IMAGENET, LIST, RANDOM
+from stages.common.core.errors import PipelineError, run
+from stages.common.networks.weights import IMAGENET, LIST, RANDOM
 
 TRANSFER = Kind("transfer")
 GIVEN = "given"  # in profiles/transfer.yaml: what --weights names

@@ -9,8 +9,8 @@ from typing import Any
 from stages.check import look
 from stages.common.clips.cine import CutParams, kept_indices
 from stages.common.clips.cohort import check_clips
-from stages.common.errors import Problem, raise_all
-from stages.common.progress import in_parallel
+from stages.common.core.errors import Problem, raise_all
+from stages.common.core.progress import in_parallel
 from stages.common.protocols import LEAVE_ONE_OUT, declared
 from stages.phantom.params import Params as PhantomParams
 from stages.phantom.plan import list_clips, thin

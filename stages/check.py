@@ -24,17 +24,17 @@ from stages.common.clips.cine import CineParams, CutParams, kept_indices, survey
 from stages.common.clips.cohort import TABLE, Clip, Listing, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import folder_name
+from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.params import read_params
+from stages.common.core.progress import in_parallel
+from stages.common.core.tables import SIDES
 from stages.common.demands import named_labels, unfilled
-from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.labels import unknown_labels
-from stages.common.params import read_params
-from stages.common.progress import in_parallel
 from stages.common.protocols import FoldKey, Nothing, Protocol
 from stages.common.sheets.overview import Size, clip_table, label_lines, patient_lines, proposals
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
-from stages.common.tables import SIDES
 
 
 class Params(LabelParams, CutParams):

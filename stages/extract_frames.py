@@ -28,11 +28,11 @@ from stages.common.clips.cine import CineParams, CutParams, Survey, drawn, kept_
 from stages.common.clips.cohort import Clip, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import CohortName
-from stages.common.errors import PipelineError, Problem, raise_all, run
-from stages.common.files import replacing
-from stages.common.params import read_params
-from stages.common.progress import in_parallel
-from stages.common.tables import FRAME_COLUMNS, frame_id, write_table
+from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.files import replacing
+from stages.common.core.params import read_params
+from stages.common.core.progress import in_parallel
+from stages.common.core.tables import FRAME_COLUMNS, frame_id, write_table
 
 COHORTS = Path("data/cohorts")
 OUT = Path("data/extract_frames")

@@ -24,15 +24,15 @@ from matplotlib.figure import Figure
 
 from stages.common.clips.cohort import Clip, read_clips
 from stages.common.clips.folder import CohortName
-from stages.common.errors import PipelineError, raise_all, run
-from stages.common.files import replacing, write_json
-from stages.common.params import read_params
+from stages.common.core.errors import PipelineError, raise_all, run
+from stages.common.core.files import replacing, write_json
+from stages.common.core.params import read_params
+from stages.common.core.tables import FRAME_COLUMNS, LABEL_COLUMNS, read_table, write_table
 from stages.common.sheets.findings import Finding, counts
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, United, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
 from stages.common.sheets.shares import exploratory, patients
-from stages.common.tables import FRAME_COLUMNS, LABEL_COLUMNS, read_table, write_table
 
 COHORTS = Path("data/cohorts")
 FRAMES = Path("data/extract_frames/frames.csv")

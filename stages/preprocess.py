@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError, run
-from stages.common.files import new_array
-from stages.common.params import Strict, read_params
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import new_array
+from stages.common.core.params import Strict, read_params
+from stages.common.core.progress import chunks, in_parallel
 from stages.common.preprocessing import Preprocess, preprocess
-from stages.common.progress import chunks, in_parallel
 
 IN = Path("data/augment")
 OUT = Path("data/preprocess")

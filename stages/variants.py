@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import run
-from stages.common.files import replacing, write_json, write_text
-from stages.common.params import Strict, read_params
-from stages.common.progress import bar, chunks
-from stages.common.tables import FRAME_COLUMNS, read_table
+from stages.common.core.errors import run
+from stages.common.core.files import replacing, write_json, write_text
+from stages.common.core.params import Strict, read_params
+from stages.common.core.progress import bar, chunks
+from stages.common.core.tables import FRAME_COLUMNS, read_table
 from stages.common.variants import VARIANT_NAMES
 
 METRICS = Path("metrics")

@@ -6,9 +6,9 @@ import pandas as pd
 from stages.bedside.clock import durations
 from stages.bedside.decided import Decided, on_test
 from stages.bedside.operating import Decider, baseline
+from stages.common.core.tables import frame_id
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.decision import Decision
-from stages.common.tables import frame_id
 
 LABELS = ["bad_quality", "cord", "fluid"]
 DECISION = Decision(go={"fluid": 1, "cord": 0, "bad_quality": 0}, stop={"cord": 1})

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.classify import __main__ as classify
-from stages.common.tables import write_table
+from stages.common.core.tables import write_table
 from stages.split import __main__ as split
 from tests.split_cohort import LABELS, cohort_labels, write_cohort
 

@@ -52,7 +52,21 @@ def closure(path: Path, root: Path = ROOT) -> set[Path]:
     return found
 
 
+def folded(files: set[Path], root: Path = ROOT) -> set[Path]:
+    """Return what dvc.yaml declares for `files`: the folder of each package, once, and the modules that lie loose.
+
+    DVC reads, hashes and locks every declared path for every stage, so a package of ten modules that ten trainings
+    share would cost a hundred of them. Loose are the modules in stages/ and stages/common/ themselves: they change
+    for reasons of their own.
+    """
+    loose = {root / "stages", root / "stages/common"}
+    packages = {
+        next(folder for folder in file.parents if folder.parent in loose) for file in files if file.parent not in loose
+    }
+    return packages | {file for file in files if file.parent in loose}
+
+
 if __name__ == "__main__":
     for module in sys.argv[1:]:
-        for file in sorted(closure(entry_of(module))):
-            print(f"    - {file.relative_to(ROOT)}")
+        for path in sorted(folded(closure(entry_of(module)))):
+            print(f"    - {path.relative_to(ROOT)}")

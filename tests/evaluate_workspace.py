@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.tables import write_table
+from stages.common.core.tables import write_table
 from stages.split import __main__ as split
 from tests.split_cohort import LABELS, cohort_labels, write_cohort
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from stages import extract_frames
-from stages.common.bundle import Bundle, write_bundle
-from stages.common.models import build as build_network
-from stages.common.models import network_input
+from stages.common.core.tables import write_table
+from stages.common.networks.bundle import Bundle, write_bundle
+from stages.common.networks.models import build as build_network
+from stages.common.networks.models import network_input
 from stages.common.preprocessing import Preprocess, preprocess
-from stages.common.tables import write_table
 from stages.split import __main__ as split
 from tests.clip_factory import speckle, write_cohort, write_video
 from tests.workspace import ROOT, read_params_file

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common.tables import write_table
+from stages.common.core.tables import write_table
 from stages.common.truth import read_labels
 from tests.label_mistakes import Mistake, plant
 from tests.workspace import ROOT, read_params_file, set_params

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.tables import write_table
+from stages.common.core.tables import write_table
 from stages.evaluate import __main__ as evaluate
 from stages.leakage import __main__ as leakage
 from stages.leakage.certificate import Compared

@@ -6,7 +6,7 @@ It lies in Git because DVC wants the file at the moment it plots, in a fresh clo
 no way to make it; minified, 0.9 MB, 0.3 MB packed.
 """
 
-from stages.common.files import write_text
+from stages.common.core.files import write_text
 from stages.report.page import drawing_code
 from tests.workspace import ROOT
 

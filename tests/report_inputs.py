@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from stages.common.tables import write_table
+from stages.common.core.tables import write_table
 from stages.report.inputs import RESULTS, TABLES
 from tests.workspace import ROOT, read_params_file
 

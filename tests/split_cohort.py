@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.common.tables import frame_id, write_table
+from stages.common.core.tables import frame_id, write_table
 
 LABELS = ("bad_quality", "cord", "fluid")
 

@@ -17,7 +17,7 @@ from experiments.overrides import changed
 from experiments.plan import read_file, read_profile
 from experiments.timing import Rate
 from experiments.workload import trainings_of
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.variants import VARIANT_NAMES
 from tests.workspace import ROOT, read_params_file
 

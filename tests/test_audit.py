@@ -15,7 +15,7 @@ from stages.audit.__main__ import PUBLISHED, check_file
 from stages.audit.exact import coincidence, is_rounded
 from stages.audit.page import audited, whole_page
 from stages.audit.table import Counts, Table, read_table
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 
 CHANCE = 0.001
 NAMES = ("bad_quality", "cord", "fluid")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.audit import __main__ as audit
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.evaluate import __main__ as evaluate
 from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build, write_system
 

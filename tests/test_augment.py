@@ -24,7 +24,7 @@ from stages.augment.methods import (
     apply,
     draw,
 )
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.variants import VARIANT_NAMES
 
 IDS = [f"C001_{index:05d}" for index in range(400)]

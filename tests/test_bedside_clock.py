@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.bedside.clock import boundaries, durations, first_sustained, longest_run, matched, read_clock, runs, timed
-from stages.common.errors import PipelineError
-from stages.common.tables import write_table
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import write_table
 
 
 def frames_of(*clips: list[float]) -> pd.DataFrame:

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from stages.bedside import __main__ as bedside
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
-from stages.common.tables import write_table
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
+from stages.common.core.tables import write_table
 from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build
 from tests.split_cohort import LABELS
 from tests.workspace import ROOT

@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 from stages import check, extract_frames
 from stages.common.clips.cohort import Clip
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
 from stages.common.sheets.overview import Size
 from stages.common.sheets.settings import mistakes
 from stages.split import __main__ as split

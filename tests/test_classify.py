@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from stages.classify.choosing import Side, patient_folds
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.evaluation.predictions import Training, read_predictions, refuse_mix
 from tests.classify_workspace import (
     COLUMNS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages.common.clips.cohort import check_clips, read_clips
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from tests.clip_factory import probe, speckle, write_dicom
 
 HEADER = "clip,file,patient"

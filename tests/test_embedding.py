@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.embedding import __main__ as embedding
 from stages.embedding.places import places, silhouettes
 from tests.classify_workspace import FRAME_ONLY, build, sides, write_network_features

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.evaluate import __main__ as evaluate
 from stages.evaluate.comparison import refuse_different_tests
 from stages.evaluate.plots import _thinned

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.evidence import __main__ as evidence
 from tests.evaluate_workspace import PARAMS, build, write_sidecar, write_system, write_training
 from tests.split_cohort import LABELS

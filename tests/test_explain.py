@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from stages.common.clips.canvas import Placement
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
 from stages.explain import __main__ as explain
 from stages.explain.masks import on_canvas, read_masks
 from stages.explain.params import Params

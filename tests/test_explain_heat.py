@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
 
-from stages.common.errors import PipelineError
-from stages.common.models import build
+from stages.common.core.errors import PipelineError
+from stages.common.networks.models import build
 from stages.explain.heat import best_inside, grad_cam, share_inside, target_map
 
 # architecture, side of the picture -> the map explained, by hand from torchvision's code and the papers' figures

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from stages import extract_frames
 from stages.common.clips.canvas import draw, place
 from stages.common.clips.cine import kept_indices, seconds, survey
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
-from stages.common.tables import FRAME_COLUMNS, read_table
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
+from stages.common.core.tables import FRAME_COLUMNS, read_table
 from stages.extract_frames import CLIP_COLUMNS, Params, extract
 from tests.clip_factory import PATIENT, VIDEOS, speckle, write_cohort, write_dicom, write_video
 

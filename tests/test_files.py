@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.files import new_array
+from stages.common.core.files import new_array
 
 ROWS = np.random.default_rng(0).integers(0, 256, (7, 3, 2), dtype=np.uint8)
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
 from stages.train import __main__ as train
 from stages.train.params import KeptEpoch, Shared
 from stages.train.recipe import Epoch, Pictures, Recipe
@@ -17,6 +17,7 @@ from tests.workspace import ROOT
 RECIPE = Recipe(
     lr=0.01, backbone_scale=1.0, epochs=4, batch_size=4, warmup=0.0, clip_norm=1.0, mean=0.5, std=0.2, seed=1
 )
+COIN = math.log(2)
 NOTHING = Pictures(torch.zeros(4, 4, 4, dtype=torch.uint8), torch.zeros(4, 1))
 
 
@@ -31,7 +32,7 @@ def fitted(
             with torch.no_grad():
                 network.weight.copy_(torch.rand(1, 3, generator=torch.Generator().manual_seed(number)))
             states.append(network.weight.detach().clone())
-            yield Epoch(number, 0.5, loss, 0)
+            yield Epoch(number, 0.5, loss, 0, COIN)
 
     monkeypatch.setattr(train, "train_epochs", epochs)
     monkeypatch.setattr(train, "head_name", lambda _: "")
@@ -64,7 +65,7 @@ def test_a_kept_epoch_without_a_finite_loss_stops(
 
 
 def test_the_sidecar_names_the_kept_epoch() -> None:
-    history = [Epoch(1, 0.5, 0.4, 0), Epoch(2, 0.4, 0.3, 0), Epoch(3, 0.3, 0.35, 0)]
+    history = [Epoch(1, 0.5, 0.4, 0, COIN), Epoch(2, 0.4, 0.3, 0, COIN), Epoch(3, 0.3, 0.35, 0, COIN)]
     assert [train.kept_line(history, kept).epoch for kept in ("best", "last")] == [2, 3]
 
 
@@ -84,9 +85,9 @@ def test_a_mistake_says_what_may_stand_there(tmp_path: Path) -> None:
 
 
 def test_an_epoch_that_says_the_same_of_every_frame_is_kept_only_where_all_do() -> None:
-    flat, partly, late = Epoch(1, 1.3, 0.41, 3), Epoch(2, 0.4, 0.97, 1), Epoch(3, 0.2, 0.53, 0)
+    flat, partly, late = Epoch(1, 1.3, 0.41, 3, COIN), Epoch(2, 0.4, 0.97, 1, COIN), Epoch(3, 0.2, 0.53, 0, COIN)
     assert train.kept_line([flat, partly, late], "best") is late
     assert train.kept_line([flat, partly], "best") is partly
-    assert train.kept_line([flat, Epoch(2, 1.0, 0.40, 3)], "best").epoch == 2
-    assert train.kept_line([Epoch(1, 1.0, math.nan, 0), flat], "best") is flat
+    assert train.kept_line([flat, Epoch(2, 1.0, 0.40, 3, COIN)], "best").epoch == 2
+    assert train.kept_line([Epoch(1, 1.0, math.nan, 0, COIN), flat], "best") is flat
     assert train.kept_line([late, flat], "last") is flat

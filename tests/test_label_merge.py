@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import label_merge
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from tests import workbooks
 from tests.workbooks import STUDY, STUDY_CHOICES, Rows, sheet, truth
 

@@ -12,7 +12,7 @@ from cleanlab.multilabel_classification.filter import find_multilabel_issues_per
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.label_review import __main__ as review
 from stages.label_review.calibration import calibrated
 from stages.label_review.controls import draw_controls, free_starts

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.label_review import __main__ as review
 from tests.split_cohort import LABELS
 from tests.test_label_review import FLIPPED, key, make, seen

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.leakage import __main__ as leakage
 from stages.leakage.cohort import KINDS, Pictures
 from stages.leakage.findings import as_json

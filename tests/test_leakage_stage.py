@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.leakage import __main__ as leakage
 from stages.leakage.gap import gap_table, gaps, read_comparison
 from stages.leakage.probes import ABOUT, Found

@@ -9,11 +9,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.common.bundle import Bundle, read_bundle, write_bundle
-from stages.common.errors import PipelineError
-from stages.common.models import Penultimate, build, giga_operations, head_name, refuse_small_pictures, skeleton
-from stages.common.vision import torchvision
-from stages.common.weights import _modern_names, load_weights
+from stages.common.core.errors import PipelineError
+from stages.common.networks.bundle import Bundle, read_bundle, write_bundle
+from stages.common.networks.models import (
+    Penultimate,
+    build,
+    giga_operations,
+    head_name,
+    refuse_small_pictures,
+    skeleton,
+)
+from stages.common.networks.vision import torchvision
+from stages.common.networks.weights import _modern_names, load_weights
 from stages.train.loop import train_epochs
 from stages.train.recipe import Pictures
 from tests.test_preprocess import params as preprocess_params
@@ -292,6 +299,16 @@ def test_a_transformer_s_positions_are_stretched_to_the_pictures(tmp_path: Path)
     note = load_weights(network, "vit_b_16", str(path), sha256(path))
     assert "random: heads.head;" in note
     assert torch.equal(network.encoder.pos_embedding[:, 0], donor.encoder.pos_embedding[:, 0])  # the class token's
+
+
+def test_a_bundle_of_another_architecture_is_refused_though_its_tensors_fit(tmp_path: Path) -> None:
+    path = tmp_path / "larger.safetensors"
+    write_bundle(path, build("resnet34", 3), bundle().model_copy(update={"architecture": "resnet34"}))
+    load_weights(build("resnet34", 3), "resnet34", str(path), sha256(path))
+    with pytest.raises(
+        PipelineError, match=r"weights of resnet18, got larger\.safetensors, a bundle of resnet34"
+    ):
+        load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
 
 
 def folder_of_weights(folder: Path, *names: str) -> str:

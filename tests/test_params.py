@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from stages.common.errors import PipelineError
-from stages.common.params import Strict, read_params
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import Strict, read_params
 
 
 class Inner(Strict):

@@ -14,8 +14,8 @@ from experiments.overrides import changed, checked_overrides, overrides_of, pars
 from experiments.plan import changes_text, plan, read_profile
 from experiments.timing import Rate, estimate
 from experiments.workload import Cohort, Training, cohort_of, trainings_of
-from stages.common.errors import PipelineError
-from stages.common.params import load_yaml
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import load_yaml
 from tests.clip_factory import speckle, write_video
 from tests.workspace import ROOT, read_params_file
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from dvc.repo import Repo
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.evaluation import baselines, decision
 from stages.report import __main__ as report
 from stages.report.card import epochs_sentence, facts, ways_of_choosing

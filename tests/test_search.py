@@ -20,7 +20,7 @@ from experiments.search_page import draw_trials, page, trials_table
 from experiments.search_score import judged, validation_scores
 from experiments.search_space import FILE, Range, Search, Values, grid, neat, points
 from experiments.search_study import VALUES, Study, open_study
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from tests.search_runner import LABELS, TRAINING, Tables, delete_test_rows, write, write_cohort, write_predictions
 from tests.workspace import ROOT, read_params_file
 

@@ -11,10 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 from scipy.special import logit
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import write_table
 from stages.common.evaluation.reading import Declared, read_answers
 from stages.common.evaluation.thresholds import Threshold
-from stages.common.tables import write_table
 from stages.evidence import __main__ as evidence
 from stages.sequence import __main__ as sequence
 from tests.closure import ROOT, closure, entry_of

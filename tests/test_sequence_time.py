@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.sequence.batches import pad
 from stages.sequence.losses import masked_loss
 from stages.sequence.networks import BLOCK, Kind, build, rotated, speeds

@@ -10,8 +10,8 @@ from openpyxl import load_workbook
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
+from stages.common.core.params import read_params
 from stages.common.labels import Label, LabelName
-from stages.common.params import read_params
 from stages.common.sheets.names import as_yaml, close, normal, same
 from stages.common.sheets.settings import LabelParams, mistakes
 from tests import workbooks

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from stages.common.allocation import allocate, stratified_sides
-from stages.common.errors import PipelineError
-from stages.common.tables import SIDES
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import SIDES
 from stages.split import __main__ as split
 from stages.split.patient_search import (
     ENOUGH,

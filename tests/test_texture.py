@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.feature import hog
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.texture import __main__ as texture
 from stages.texture.features import (
     PROPERTIES,

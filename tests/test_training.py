@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from stages.common.models import build, head_name
-from stages.common.vision import torchvision
-from stages.train.answers import constant_labels, features, normalised, predict
+from stages.common.networks.models import build, head_name
+from stages.common.networks.vision import torchvision
+from stages.train import __main__ as train_main
+from stages.train.answers import constant_labels, insides, normalised, predict
 from stages.train.loop import learning_of, optimizer_of, rate_at, step, train_epochs
 from stages.train.loss import batches, combination_weights, masked_loss, positive_weights
-from stages.train.outputs import Place, write_logits
-from stages.train.recipe import Pictures, Recipe
+from stages.train.outputs import Place, write_insides
+from stages.train.recipe import Epoch, Pictures, Recipe
 
 FIVE = ("alexnet", "vgg16", "resnet18", "resnet34", "densenet121")
 RECIPE = Recipe(
@@ -215,19 +217,43 @@ def test_a_frozen_backbone_keeps_weights_and_running_means_and_the_head_learns()
 def test_features_are_what_the_head_turns_into_the_answers() -> None:
     torch.manual_seed(0)
     network, grey = build("resnet18", 2).eval(), torch.randint(0, 256, (5, 64, 64), dtype=torch.uint8)
-    found = features(network, grey, RECIPE)
+    found, logits = insides(network, grey, RECIPE)
     assert found.shape == (5, 512)
     assert found.dtype == torch.float16
-    assert torch.allclose(network.fc(found.float()), predict(network, grey, RECIPE), atol=1e-2)
+    assert torch.equal(logits, predict(network, grey, RECIPE))
+    assert torch.allclose(network.fc(found.float()), logits, atol=1e-2)
 
 
-def test_features_and_logits_are_written_for_every_frame_below_the_networks_name(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    network, grey = Small(), torch.randint(0, 256, (5, 8, 8), dtype=torch.uint8)
+def test_features_and_logits_are_written_below_the_networks_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    features, logits = torch.rand(5, 4).half(), torch.rand(5, 2)
     place = Place(Path("patient/0/1"), "small")
     assert [str(place.features), str(place.logits)] == [
         "data/features/small/patient/0/1.npy",
         "data/logits/small/patient/0/1.npy",
     ]
-    write_logits(tmp_path / "1.npy", network, grey, RECIPE)
-    assert np.array_equal(np.load(tmp_path / "1.npy"), predict(network, grey, RECIPE).numpy())
+    write_insides(place, features, logits)
+    assert np.array_equal(np.load(place.features), features.numpy())
+    assert np.array_equal(np.load(place.logits), logits.numpy())
+
+
+@pytest.mark.parametrize("weighing", [{}, {"pos_weight": True}, {"focal_gamma": 2.0}], ids=str)
+def test_a_coin_costs_what_saying_one_half_costs_under_the_same_weights(weighing: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    truth = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, torch.nan], [0.0, 0.0]])
+    data = Pictures(torch.randint(0, 256, (4, 8, 8), dtype=torch.uint8), truth)
+    network = Small()
+    for value in network.parameters():
+        value.data.zero_()  # and a rate of zero: it says one half of everything, and stays so
+    (line,) = train_epochs(network, "head", data, data, replace(RECIPE, lr=1e-30, epochs=1, **weighing))
+    assert line.coin_loss == pytest.approx(line.validation_loss, rel=1e-5)
+    assert line.coin_loss == pytest.approx(math.log(2)) or weighing
+
+
+def test_a_loss_above_a_coins_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    train_main._warn("resnet18", [], Epoch(1, 0.5, 0.8, 0, 0.7))
+    assert "resnet18: validation loss 0.8, worse than a coin's 0.700: lower lr" in capsys.readouterr().err
+    train_main._warn("resnet18", [], Epoch(1, 0.5, 0.8, 0, 0.9))
+    assert not capsys.readouterr().err

@@ -16,10 +16,10 @@ from experiments.pretrain import Size, keep, planned_of
 from experiments.timing import Rate
 from experiments.transfer import TRANSFER, digest_of, label_of, weights_in, with_weights
 from experiments.workload import cohort_of, trainings_of
-from stages.common.bundle import Bundle, write_bundle
-from stages.common.errors import PipelineError
-from stages.common.models import build
-from stages.common.weights import load_weights
+from stages.common.core.errors import PipelineError
+from stages.common.networks.bundle import Bundle, write_bundle
+from stages.common.networks.models import build
+from stages.common.networks.weights import load_weights
 from stages.train.params import Train
 from tests.workspace import ROOT, read_params_file
 

@@ -12,10 +12,10 @@ import pandas as pd
 from openpyxl import Workbook
 
 from stages.common.clips.cohort import Clip
+from stages.common.core.tables import frame_id
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, read_labels
 from stages.common.sheets.settings import LabelParams
-from stages.common.tables import frame_id
 
 HEADING = ("FILENAME", "BAD QUALITY", "CORD", "FLUID")
 STUDY = {

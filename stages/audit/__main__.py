@@ -28,11 +28,11 @@ from pydantic import Field
 from stages.audit.own import own_table
 from stages.audit.page import audited, whole_page
 from stages.audit.table import read_table
-from stages.common.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.files import write_json, write_text
+from stages.common.core.params import Strict, read_params
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.files import write_json, write_text
 from stages.common.labels import LabelName
-from stages.common.params import Strict, read_params
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of
 
 PUBLISHED = Path(__file__).parent / "published.yaml"

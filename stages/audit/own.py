@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.audit.table import Block, Claim, Column, Counts, Metric, OfLabel, Table
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import read_table
 from stages.common.protocols import LEAVE_ONE_OUT, read_split
-from stages.common.tables import read_table
 from stages.common.truth import read_labels
 
 METRICS = Path("metrics")

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from stages.common.errors import PipelineError
-from stages.common.params import Strict
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import Strict
 
 Count = Annotated[int, Field(ge=0)]
 Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]  # as text: `0.9720` was rounded to four decimals

@@ -20,11 +20,11 @@ import pandas as pd
 from pydantic import create_model
 
 from stages.augment.methods import VARIANTS, Pictures, apply, draw
-from stages.common.errors import PipelineError, run
-from stages.common.files import new_array
-from stages.common.params import Strict, one_entry, read_params
-from stages.common.progress import chunks, in_parallel
-from stages.common.tables import FRAME_COLUMNS, read_table, write_table
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import new_array
+from stages.common.core.params import Strict, one_entry, read_params
+from stages.common.core.progress import chunks, in_parallel
+from stages.common.core.tables import FRAME_COLUMNS, read_table, write_table
 
 FRAMES = Path("data/extract_frames")
 OUT = Path("data/augment")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 Pictures = NDArray[np.uint8]
 

@@ -73,16 +73,16 @@ from stages.bedside.limits import limits
 from stages.bedside.protocol import CHOSEN, Report, Settings, report_on
 from stages.bedside.settings import Bedside
 from stages.bedside.verdict import exact_interval
-from stages.common.errors import Problem, raise_all, run
+from stages.common.core.errors import Problem, raise_all, run
+from stages.common.core.files import replacing, write_json
+from stages.common.core.params import read_params
+from stages.common.core.progress import bar
+from stages.common.core.tables import write_table
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.reading import Declared, clear_undeclared, contradictions, read_answers
 from stages.common.evaluation.section import Evaluate
-from stages.common.files import replacing, write_json
 from stages.common.labels import unknown_labels
-from stages.common.params import read_params
-from stages.common.progress import bar
 from stages.common.protocols import LEAVE_ONE_OUT, declared
-from stages.common.tables import write_table
 
 OUT = Path("data/bedside")
 METRICS = Path("metrics/bedside.json")

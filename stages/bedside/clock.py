@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError
-from stages.common.tables import DIGITS, FRAME_COLUMNS, read_table
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import DIGITS, FRAME_COLUMNS, read_table
 
 FRAMES = Path("data/extract_frames/frames.csv")
 CONTAINER_S = 0.002  # Matroska states times in whole milliseconds: a run of 0.5 s may read as 0.499

@@ -9,8 +9,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logit
 
 from stages.bedside.settings import Temperature
+from stages.common.core.tables import DIGITS
 from stages.common.evaluation.scores import Truth
-from stages.common.tables import DIGITS
 
 CLIP = 10.0**-DIGITS  # predictions tables hold no probability nearer to 0 or 1 than this
 TEMPERATURE_DIGITS = 4  # kept: the optimiser's last digits differ between machines

@@ -34,23 +34,22 @@ from threadpoolctl import threadpool_limits
 from stages.classify.choosing import Choice, Chooses, Side, choose
 from stages.classify.classifiers import Probabilities, Values
 from stages.classify.params import Baseline, Shared, params_of
+from stages.common.core.errors import raise_all, run
+from stages.common.core.files import digest, replacing, write_json
+from stages.common.core.params import read_params
+from stages.common.core.progress import in_parallel
+from stages.common.core.tables import write_table
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
-from stages.common.errors import raise_all, run
 from stages.common.features import (
     FEATURES,
     asked_rows,
     clear_undeclared_places,
-    digest,
     features_file,
     places_of,
     predictions_of,
     read_features,
     unusable,
 )
-from stages.common.files import replacing, write_json
-from stages.common.params import read_params
-from stages.common.progress import in_parallel
-from stages.common.tables import write_table
 
 OUT = Path("data/predictions/classify")
 

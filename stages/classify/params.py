@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
+from stages.common.core.params import Strict, one_entry
 from stages.common.labels import Label, LabelName
-from stages.common.params import Strict, one_entry
 from stages.common.protocols import FoldKey, Nothing, Protocol
 
 Classifier = Literal["knn", "tree", "logistic", "boosting"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from stages.common.tables import SIDES
+from stages.common.core.tables import SIDES
 
 
 def allocate(sizes: Sequence[int], shares: Sequence[int]) -> NDArray[np.int64]:

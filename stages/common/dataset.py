@@ -1,6 +1,5 @@
 """Frames, truth and sides as rows of the arrays below data/preprocess: what every system that is trained reads."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError
-from stages.common.tables import FRAME_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
+from stages.common.core.errors import PipelineError
+from stages.common.core.files import digest
+from stages.common.core.tables import FRAME_COLUMNS, SIDES, SPLIT_COLUMNS, read_table
 from stages.common.truth import read_labels
 
 DATA = Path("data")
@@ -54,13 +54,8 @@ def digests(protocol: str, variants: Iterable[str]) -> dict[str, Any]:
     always count, because validation and test read them.
     """
     return {
-        "frames": _digest(DATA / "extract_frames/frames.csv"),
-        "pictures": {name: _digest(DATA / f"preprocess/{name}.npy") for name in sorted({"original", *variants})},
-        "truth": _digest(DATA / "label_merge/labels.csv"),
-        "split": {protocol: _digest(DATA / f"split/{protocol}.csv")},
+        "frames": digest(DATA / "extract_frames/frames.csv"),
+        "pictures": {name: digest(DATA / f"preprocess/{name}.npy") for name in sorted({"original", *variants})},
+        "truth": digest(DATA / "label_merge/labels.csv"),
+        "split": {protocol: digest(DATA / f"split/{protocol}.csv")},
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()

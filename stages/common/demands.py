@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.common.allocation import stratified_sides
-from stages.common.errors import Problem
-from stages.common.tables import SIDES
+from stages.common.core.errors import Problem
+from stages.common.core.tables import SIDES
 
 NAMING = (  # mappings whose keys are labels; those of `label_merge` are looked at by its `mistakes`
     "evaluate.decision.go", "evaluate.decision.stop", "evaluate.rule.minimise", "evaluate.rule.subject_to",

@@ -1,6 +1,5 @@
 """The numbers that describe each frame, for systems that open no picture: hand-made ones, or a network's."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.evaluation.predictions import remove_undeclared
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared
 
@@ -121,9 +120,3 @@ def unusable(path: Path, frames: int) -> list[Problem]:
 def read_features(path: Path) -> NDArray[np.float32]:
     """Return (N, D) float32; `unusable` says beforehand whether they can be read."""
     return np.load(path).astype(np.float32)
-
-
-def digest(path: Path) -> str:
-    """Return a short hash of the file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from stages.common.errors import Problem
-from stages.common.params import Strict
-from stages.common.tables import FRAME_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS
+from stages.common.core.errors import Problem
+from stages.common.core.params import Strict
+from stages.common.core.tables import FRAME_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # What stands beside the labels in a table (`split` in predictions) or in the count of their combinations

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 Grey = NDArray[np.uint8]
 WHITE = 255.0

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import StringConstraints
 
-from stages.common.errors import Problem, raise_all
-from stages.common.params import Strict
-from stages.common.tables import SIDES, SPLIT_COLUMNS, read_table
+from stages.common.core.errors import Problem, raise_all
+from stages.common.core.params import Strict
+from stages.common.core.tables import SIDES, SPLIT_COLUMNS, read_table
 
 LEAVE_ONE_OUT = "leave_one_patient_out"
 PATIENT_DISJOINT = ("patient", LEAVE_ONE_OUT)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import Problem, raise_all
-from stages.common.tables import LABEL_COLUMNS, read_table
+from stages.common.core.errors import Problem, raise_all
+from stages.common.core.tables import LABEL_COLUMNS, read_table
 
 
 def read_labels(path: Path, labels: Sequence[str]) -> pd.DataFrame:

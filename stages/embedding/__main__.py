@@ -20,14 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.files import write_json
+from stages.common.core.params import read_params
+from stages.common.core.tables import write_table
 from stages.common.dataset import read_frames, read_sides, read_truth
-from stages.common.errors import PipelineError, Problem, raise_all, run
 from stages.common.evaluation.predictions import remove_undeclared
 from stages.common.features import FEATURES, TEXTURE, features_file, places_of, read_features, unusable
-from stages.common.files import write_json
-from stages.common.params import read_params
 from stages.common.protocols import declared
-from stages.common.tables import write_table
 from stages.embedding.params import Embedding, Params
 from stages.embedding.picture import draw
 from stages.embedding.places import Names, Places, places, silhouettes

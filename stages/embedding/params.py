@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from stages.common.core.params import Strict
 from stages.common.labels import Label, LabelName
-from stages.common.params import Strict
 from stages.common.protocols import FoldKey, Nothing, Protocol
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stages.common.files import replacing
+from stages.common.core.files import replacing
 
 COLOURS = color_sequences["tab10"]
 MARKERS = "os^Dv"  # another shape for each ten colours; a cohort of more than fifty clips repeats them

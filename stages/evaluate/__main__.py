@@ -20,7 +20,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import Problem, raise_all, run
+from stages.common.core.errors import Problem, raise_all, run
+from stages.common.core.files import replacing, write_json, write_text
+from stages.common.core.params import read_params
+from stages.common.core.tables import write_table
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.predictions import Training, refuse_missing
@@ -35,11 +38,8 @@ from stages.common.evaluation.reading import (
 )
 from stages.common.evaluation.rule import judge, selection
 from stages.common.evaluation.section import Evaluate
-from stages.common.files import replacing, write_json, write_text
 from stages.common.labels import unknown_labels
-from stages.common.params import read_params
 from stages.common.protocols import declared
-from stages.common.tables import write_table
 from stages.evaluate import plots
 from stages.evaluate.comparison import Figures, figures_of, long_table, refuse_different_tests
 from stages.evaluate.page import protocol_markdown, whole_page

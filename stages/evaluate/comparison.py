@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
 from stages.common.evaluation.decision import Decision, decide, decision_confusion, decision_figures
 from stages.common.evaluation.scores import (

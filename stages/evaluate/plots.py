@@ -8,13 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from stages.common.core.tables import read_table
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.decision import DECISIONS, Decision
 from stages.common.evaluation.predictions import Training
 from stages.common.evaluation.rule import COUNTED, Rule
 from stages.common.evaluation.scores import FP, confusion
 from stages.common.protocols import LEAVE_ONE_OUT
-from stages.common.tables import read_table
 from stages.evaluate.comparison import Figures, decisions_of
 
 KEYS = ("protocol", "model", "label", "panel", "point")

@@ -44,7 +44,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import PipelineError, raise_all, run
+from stages.common.core.errors import PipelineError, raise_all, run
+from stages.common.core.files import write_json
+from stages.common.core.params import read_params
+from stages.common.core.progress import bar
+from stages.common.core.tables import write_table
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.intervals import CONFIDENCE
@@ -56,11 +60,7 @@ from stages.common.evaluation.reading import (
     refuse_mixed_seeds,
 )
 from stages.common.evaluation.rule import judge, winner_of
-from stages.common.files import write_json
-from stages.common.params import read_params
-from stages.common.progress import bar
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
-from stages.common.tables import write_table
 from stages.evidence.comparison import all_pairs, losses_of, named_beforehand
 from stages.evidence.figures import interval_rows, metrics_of, patient_rows
 from stages.evidence.noise import noise

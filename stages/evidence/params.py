@@ -6,9 +6,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from stages.common.core.params import Strict
 from stages.common.evaluation.reading import Declared, operations_of
 from stages.common.evaluation.section import Evaluate
-from stages.common.params import Strict
 
 
 class Evidence(Strict):

@@ -33,13 +33,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import run
+from stages.common.core.errors import run
+from stages.common.core.files import replacing, write_json
+from stages.common.core.params import read_params
+from stages.common.core.progress import bar
+from stages.common.core.tables import FRAME_COLUMNS, read_table, write_table
 from stages.common.evaluation.predictions import Training, refuse_missing, remove_undeclared
 from stages.common.evaluation.reading import clear_undeclared, read_answers, trainings
-from stages.common.files import replacing, write_json
-from stages.common.params import read_params
-from stages.common.progress import bar
-from stages.common.tables import FRAME_COLUMNS, read_table, write_table
 from stages.explain.asked import Asked, ask
 from stages.explain.choice import rule
 from stages.explain.findings import OUT, Findings, plot_rows

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.tables import DIGITS
+from stages.common.core.tables import DIGITS
 from stages.explain.asked import Asked, Pair
 from stages.explain.choice import Shown, wrong
 from stages.explain.heat import Heat, best_inside, share_inside

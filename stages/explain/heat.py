@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 
 BATCH = 8  # pictures differentiated at a time: DenseNet121 at 224 px keeps about 0.1 GB of feature maps a picture
 Heat = NDArray[np.float64]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stages.common.clips.canvas import Picture, Placement, choose_view, draw, place
 from stages.common.clips.cohort import MASKS, Clip, read_clips
 from stages.common.clips.decode import frames, read_header
-from stages.common.errors import Problem, raise_all
+from stages.common.core.errors import Problem, raise_all
 from stages.explain.params import Params
 
 REMEDY = "Draw the masks over the very frames of the clip, or take the file out of the folder."

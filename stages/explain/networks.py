@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.common.bundle import read_bundle
-from stages.common.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import PipelineError, Problem, raise_all
 from stages.common.evaluation.predictions import Training
-from stages.common.models import network_input
+from stages.common.networks.bundle import read_bundle
+from stages.common.networks.models import network_input
 from stages.explain.heat import Heat, grad_cam, target_map
 from stages.explain.params import Params
 

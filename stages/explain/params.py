@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stages.common.clips.cine import CutParams
 from stages.common.clips.folder import CohortName
-from stages.common.errors import raise_all
+from stages.common.core.errors import raise_all
+from stages.common.core.params import Strict
 from stages.common.evaluation.reading import Declared
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.labels import unknown_labels
-from stages.common.params import Strict
 from stages.common.preprocessing import Preprocess
 
 Device = Literal["cpu", "cuda", "mps"]

@@ -36,13 +36,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.common.errors import PipelineError, run
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import write_json
+from stages.common.core.params import Strict, read_params
+from stages.common.core.tables import write_table
 from stages.common.evaluation.reading import LABELS, Declared, Protocoled, clear_undeclared, read_answers
 from stages.common.evaluation.thresholds import Threshold
-from stages.common.files import write_json
-from stages.common.params import Strict, read_params
 from stages.common.protocols import LEAVE_ONE_OUT
-from stages.common.tables import write_table
 from stages.common.truth import read_labels
 from stages.label_review.answers import read_answers_file, reviewed_labels, summary
 from stages.label_review.controls import draw_controls

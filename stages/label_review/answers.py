@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import PipelineError, Problem, raise_all
-from stages.common.tables import read_table
+from stages.common.core.errors import PipelineError, Problem, raise_all
+from stages.common.core.tables import read_table
 from stages.label_review.stretches import review_id
 
 COLUMNS = ("review_id", "clip_id", "frame_index", "last_frame_index", "label", "answer")

@@ -34,15 +34,15 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from stages.common.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.files import write_json
+from stages.common.core.params import read_params
+from stages.common.core.progress import bar
+from stages.common.core.tables import write_table
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.reading import read_answers
 from stages.common.evaluation.thresholds import Threshold
-from stages.common.files import write_json
-from stages.common.params import read_params
-from stages.common.progress import bar
 from stages.common.protocols import declared
-from stages.common.tables import write_table
 from stages.leakage.certificate import Compared, Seen, compare
 from stages.leakage.cohort import KINDS, Cohort, Fold, Pictures, open_array, read_cohort, read_folds
 from stages.leakage.doubt import Areas, flags_of, model_areas, probe_table, results

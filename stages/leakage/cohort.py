@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import FRAME_COLUMNS, SIDES, read_table
 from stages.common.protocols import read_split
-from stages.common.tables import FRAME_COLUMNS, SIDES, read_table
 from stages.common.truth import read_labels
 
 FRAMES = Path("data/extract_frames/frames.csv")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.protocols import PATIENT_DISJOINT
 from stages.leakage.certificate import SHARE_DIGITS, Compared
 from stages.leakage.cohort import KINDS, Cohort

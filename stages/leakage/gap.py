@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
+from stages.common.core.tables import read_table
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.scores import rounded
-from stages.common.tables import read_table
 from stages.leakage.probes import Found
 
 COMPARISON = Path("metrics/comparison.csv")

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from stages.common.core.params import Strict
 from stages.common.evaluation.reading import Declared
-from stages.common.params import Strict
 from stages.common.variants import VARIANT_NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.common.progress import bar
+from stages.common.core.progress import bar
 from stages.leakage.cohort import Pictures
 from stages.leakage.likeness import Words, packed_hash
 

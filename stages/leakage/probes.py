@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from stages.common.core.progress import bar
 from stages.common.evaluation.scores import rounded
-from stages.common.progress import bar
 from stages.leakage.cohort import Cohort, Fold
 from stages.leakage.params import Probes
 from stages.leakage.pictures import Counts, Looks, brightness

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.progress import bar
+from stages.common.core.progress import bar
 from stages.leakage.cohort import Cohort, Pictures, Rows
 
 Digests = NDArray[np.object_]  # (N,) hex

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.common.clips.sector import LIVELIEST_PERCENT, UNREST, spread
-from stages.common.progress import bar
+from stages.common.core.progress import bar
 from stages.leakage.cohort import Cohort, Pictures, Rows
 from stages.leakage.params import Sector
 from stages.leakage.pictures import grey_of, shrunk

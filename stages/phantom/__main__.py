@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from stages.common.errors import run
-from stages.common.files import replacing
-from stages.common.params import read_params
-from stages.common.progress import in_parallel
-from stages.common.tables import write_table
+from stages.common.core.errors import run
+from stages.common.core.files import replacing
+from stages.common.core.params import read_params
+from stages.common.core.progress import in_parallel
+from stages.common.core.tables import write_table
 from stages.phantom.overlay import compose, draw_overlay
 from stages.phantom.params import Params, Phantom
 from stages.phantom.plan import ClipPlan, plan_cohort

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 
 class Layout(Strict):

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import run
-from stages.common.files import write_text
-from stages.common.params import read_params
+from stages.common.core.errors import run
+from stages.common.core.files import write_text
+from stages.common.core.params import read_params
 from stages.report.card import facts
 from stages.report.inputs import Data, read
 from stages.report.page import Section, render

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import PipelineError, Problem, raise_all
-from stages.common.tables import read_table
+from stages.common.core.errors import PipelineError, Problem, raise_all
+from stages.common.core.tables import read_table
 
 METRICS = Path("metrics")
 PLOTS = METRICS / "plots"

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 
 class Report(Strict):

@@ -34,24 +34,23 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from stages.common.core.errors import raise_all, run
+from stages.common.core.files import digest, replacing, write_json
+from stages.common.core.params import read_params
+from stages.common.core.tables import write_table
 from stages.common.dataset import DATA, digests, read_frames, read_sides, read_truth
-from stages.common.errors import raise_all, run
 from stages.common.features import (
     FEATURES,
     LOGITS,
     asked_rows,
     clear_undeclared_places,
-    digest,
     network_file,
     places_of,
     predictions_of,
     read_features,
     unusable,
 )
-from stages.common.files import replacing, write_json
-from stages.common.models import build, giga_operations
-from stages.common.params import read_params
-from stages.common.tables import write_table
+from stages.common.networks.models import build, giga_operations
 from stages.sequence.params import SMOOTHERS, Entry, Section, Shared, disjoint_folds, params_of
 from stages.sequence.stretches import alone, cut, refuse_shared_clips, seconds
 from stages.sequence.systems import Answered, Fold, markov_answers, median_answers, network_answers

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from stages.common.errors import Problem, raise_all
+from stages.common.core.errors import Problem, raise_all
+from stages.common.core.params import Strict, one_entry
 from stages.common.labels import Label, LabelName
-from stages.common.params import Strict, one_entry
 from stages.common.protocols import PATIENT_DISJOINT, FoldKey, Nothing, Protocol, declared
 from stages.sequence.networks import Shape
 

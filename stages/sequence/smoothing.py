@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from stages.common.tables import DIGITS
+from stages.common.core.tables import DIGITS
 from stages.sequence.stretches import Stretch, Times
 
 Values = NDArray[np.float64]

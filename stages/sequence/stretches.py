@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 
 Rows = NDArray[np.int64]
 Times = NDArray[np.float64]

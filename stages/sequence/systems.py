@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.common.progress import bar
+from stages.common.core.progress import bar
 from stages.sequence.inputs import scaling_of
 from stages.sequence.losses import log_loss, seeded
 from stages.sequence.networks import Kind, build

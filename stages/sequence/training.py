@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.common.errors import PipelineError
-from stages.common.progress import bar
+from stages.common.core.errors import PipelineError
+from stages.common.core.progress import bar
 from stages.sequence.batches import Batch, pad
 from stages.sequence.losses import constant_labels, log_loss, masked_loss
 from stages.sequence.params import Chooser, Section

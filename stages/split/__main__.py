@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stages.common.allocation import stratified_sides
-from stages.common.errors import PipelineError, run
-from stages.common.files import replacing, write_json
-from stages.common.params import Strict, read_params
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import replacing, write_json
+from stages.common.core.params import Strict, read_params
+from stages.common.core.tables import SIDES, SPLIT_COLUMNS, write_table
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, FoldKey, Nothing, Protocol
-from stages.common.tables import SIDES, SPLIT_COLUMNS, write_table
 from stages.common.truth import read_labels
 from stages.split.patient_search import (
     Deviation,

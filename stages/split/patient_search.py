@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.errors import PipelineError
-from stages.common.params import Strict
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import Strict
 
 Rng = np.random.Generator
 Counts = NDArray[np.float64]  # (patients, 1 + 2 * labels): frames, then positives a label, then negatives a label

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import Problem, raise_all
-from stages.common.tables import SIDES
+from stages.common.core.errors import Problem, raise_all
+from stages.common.core.tables import SIDES
 from stages.split.patient_search import ENOUGH, Deviation
 
 DIGITS = 4

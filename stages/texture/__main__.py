@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.errors import raise_all, run
-from stages.common.files import replacing
-from stages.common.params import read_params
-from stages.common.progress import chunks, in_parallel
-from stages.common.tables import write_table
+from stages.common.core.errors import raise_all, run
+from stages.common.core.files import replacing
+from stages.common.core.params import read_params
+from stages.common.core.progress import chunks, in_parallel
+from stages.common.core.tables import write_table
 from stages.texture.features import Vector, columns, features, mistakes
 from stages.texture.params import Params, Texture
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.texture.params import Glcm, Hog, Lbp, Texture
 
 Grey = NDArray[np.uint8]

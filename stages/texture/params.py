@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 Distance = Annotated[int, Field(ge=1, le=512)]
 

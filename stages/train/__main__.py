@@ -34,24 +34,24 @@ import torch
 from dvclive import Live
 from torch import Tensor, nn
 
-from stages.common.bundle import Bundle, write_bundle
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import write_json
+from stages.common.core.params import read_params
+from stages.common.core.tables import write_table
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
-from stages.common.errors import PipelineError, run
-from stages.common.files import write_json
-from stages.common.models import build, giga_operations, head_name, refuse_small_pictures
-from stages.common.params import read_params
-from stages.common.tables import write_table
+from stages.common.networks.bundle import Bundle, write_bundle
+from stages.common.networks.models import build, giga_operations, head_name, refuse_small_pictures
+from stages.common.networks.weights import load_weights
 from stages.common.variants import VARIANT_NAMES
-from stages.common.weights import load_weights
+from stages.train.answers import insides
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import train_epochs
-from stages.train.outputs import Place, write_features, write_logits, write_predictions
+from stages.train.outputs import Place, write_insides, write_predictions
 from stages.train.params import Architecture, Kept, KeptEpoch, Shared, Train, params_of, recipe_of
 from stages.train.pictures import gather
 from stages.train.recipe import Epoch, Pictures, Recipe
 
 HELD_OUT = ("validation", "test")
-COIN_LOSS = math.log(2)  # binary cross-entropy of always saying one half
 
 
 def fit(
@@ -109,14 +109,12 @@ def _new_network(name: str, classes: int, size: int, params: Train, device: torc
     return network.to(device)
 
 
-def _warn(name: str, constant: list[str], loss: float) -> None:
+def _warn(name: str, constant: list[str], line: Epoch) -> None:
     if constant:
         print(f"COLLAPSED: {name} gives one constant answer on validation for {', '.join(constant)}", file=sys.stderr)
-    if loss > COIN_LOSS:
-        print(
-            f"warning: {name}: validation loss {loss:.3g}, worse than a coin's {COIN_LOSS:.3f}: lower lr",
-            file=sys.stderr,
-        )
+    if line.validation_loss > line.coin_loss:
+        worse = f"validation loss {line.validation_loss:.3g}, worse than a coin's {line.coin_loss:.3f}: lower lr"
+        print(f"warning: {name}: {worse}", file=sys.stderr)
 
 
 def _sidecar(params: Shared, architecture: Architecture, seed: int, seen: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +151,7 @@ def main() -> None:
     kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
     history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept)
     line = kept_line(history, kept)
-    _warn(asked.architecture, write_predictions(place, network, held, labels, recipe), line.validation_loss)
+    _warn(asked.architecture, write_predictions(place, network, held, labels, recipe), line)
     write_table(place.of("curves") / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]))
     seen = {"size": size, **digests(asked.protocol, variants)}
     said = {"params": _sidecar(params, architecture, seed, seen), "chosen_epoch": line.epoch}
@@ -161,8 +159,7 @@ def main() -> None:
     write_json(place.of("predictions", ".json"), said)
     if "features" not in asked.without:
         every = gather(np.arange(len(frames)), truth, ["original"], device)
-        write_features(place.features, network, every.grey, recipe)
-        write_logits(place.logits, network, every.grey, recipe)
+        write_insides(place, *insides(network, every.grey, recipe))
     if "bundle" not in asked.without:
         write_bundle(place.of("train", ".safetensors"), network, _describe(asked.architecture, size, params))
 

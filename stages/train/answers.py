@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.common.models import Penultimate, network_input
+from stages.common.networks.models import Penultimate, network_input
 from stages.train.recipe import Recipe
 
 
@@ -28,15 +28,19 @@ def predict(network: nn.Module, grey: Tensor, recipe: Recipe) -> Tensor:
     return torch.cat(parts)
 
 
-def features(network: nn.Module, grey: Tensor, recipe: Recipe) -> Tensor:
-    """Return (N, D) float16 of what the head is given for (N, S, S) uint8 pictures, in their order."""
-    parts = []
+def insides(network: nn.Module, grey: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Return what the head is given for (N, S, S) uint8 pictures and what it makes of it, in their order, on the CPU.
+
+    Returns:
+        (N, D) float16 features, of which three digits are enough for neighbours and trees, and (N, L) float32 logits.
+    """
+    features, logits = [], []
     network.eval()
     with torch.inference_mode(), autocast(grey.device), Penultimate(network) as kept:
         for part in torch.split(grey, recipe.batch_size):
-            network(normalised(part, recipe))
-            parts.append(kept.seen.half().cpu())
-    return torch.cat(parts)
+            logits.append(network(normalised(part, recipe)).float().cpu())
+            features.append(kept.seen.half().cpu())
+    return torch.cat(features), torch.cat(logits)
 
 
 def constant_labels(logits: Tensor, truth: Tensor) -> list[int]:

@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from stages.common.errors import PipelineError
+from stages.common.core.errors import PipelineError
 
 
 def device_of(wanted: str) -> torch.device:

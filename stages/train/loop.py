@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.train.answers import autocast, constant_labels, normalised, predict
-from stages.train.loss import batches, combination_weights, masked_loss, positive_weights
+from stages.train.loss import batches, coin_loss, combination_weights, masked_loss, positive_weights
 from stages.train.recipe import Epoch, Pictures, Recipe
 
 
@@ -76,12 +76,14 @@ def train_epochs(
     learning = learning_of(network, head, train, recipe)
     steps = math.ceil(len(train.grey) / recipe.batch_size) * recipe.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(learning.optimizer, lambda step: rate_at(step, steps, recipe.warmup))
+    weighing = learning.positives, recipe.focal_gamma
+    coin = coin_loss(validation.truth, *weighing)
     with tqdm(total=len(train.grey) * recipe.epochs, unit="image", disable=None) as progress:
         for epoch in range(1, recipe.epochs + 1):
             loss = _one_epoch(learning, train, generator, schedule, progress)
             logits = predict(network, validation.grey, recipe)
-            seen = float(masked_loss(logits, validation.truth, learning.positives, recipe.focal_gamma))
-            yield Epoch(epoch, loss, seen, len(constant_labels(logits, validation.truth)))
+            seen = float(masked_loss(logits, validation.truth, *weighing))
+            yield Epoch(epoch, loss, seen, len(constant_labels(logits, validation.truth)), coin)
 
 
 def _one_epoch(

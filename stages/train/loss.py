@@ -25,6 +25,11 @@ def masked_loss(logits: Tensor, truth: Tensor, positives: Tensor | None = None, 
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
+def coin_loss(truth: Tensor, positives: Tensor | None = None, gamma: float = 0.0) -> float:
+    """Return the loss of always saying one half: log 2 where positives weigh 1 and gamma is 0."""
+    return float(masked_loss(torch.zeros_like(truth), truth, positives, gamma))
+
+
 def positive_weights(truth: Tensor) -> Tensor:
     """Return (L,) negatives a positive among the known labels: both classes then weigh the same; 1 where one lacks."""
     positive, negative = (truth == 1).sum(0), (truth == 0).sum(0)

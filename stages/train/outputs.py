@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from stages.common.core.files import replacing
+from stages.common.core.tables import write_table
 from stages.common.dataset import DATA
-from stages.common.files import replacing
-from stages.common.tables import write_table
-from stages.train.answers import constant_labels, features, predict
+from stages.train.answers import constant_labels, predict
 from stages.train.recipe import Pictures, Recipe
 
 
@@ -59,13 +59,8 @@ def write_predictions(
     return [labels[column] for column in constant_labels(logits["validation"], held["validation"][1].truth)]
 
 
-def write_features(path: Path, network: nn.Module, grey: Tensor, recipe: Recipe) -> None:
-    """Write (N, D) float16, a row a frame: three digits are enough for neighbours and trees, at half the disk."""
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, features(network, grey, recipe).numpy())
-
-
-def write_logits(path: Path, network: nn.Module, grey: Tensor, recipe: Recipe) -> None:
-    """Write (N, L) float32, a row a frame: what the network says of frames it learnt from, too."""
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, predict(network, grey, recipe).cpu().numpy())
+def write_insides(place: Place, features: Tensor, logits: Tensor) -> None:
+    """Write (N, D) float16 features and (N, L) float32 logits, a row a frame, those that it learnt from too."""
+    for path, values in {place.features: features, place.logits: logits}.items():
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.save(file, values.numpy())

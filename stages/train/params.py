@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator
 
+from stages.common.core.params import Strict, one_entry
 from stages.common.labels import Label, LabelName
-from stages.common.params import Strict, one_entry
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.recipe import Recipe

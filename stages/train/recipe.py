@@ -60,9 +60,11 @@ class Epoch:
         epoch: counted from 1.
         train_loss, validation_loss: means over the known labels.
         constant_labels: how many labels get one and the same answer on validation, where the truth has both.
+        coin_loss: what always saying one half would cost on validation.
     """
 
     epoch: int
     train_loss: float
     validation_loss: float
     constant_labels: int
+    coin_loss: float

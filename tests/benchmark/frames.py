@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
 from stages.augment import methods as augment
-from stages.common.params import one_entry
+from stages.common.core.params import one_entry
 from stages.common.variants import VARIANT_NAMES
 from stages.extract_frames import PNG
 from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params

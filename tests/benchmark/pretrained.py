@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from stages.common.networks.weights import LIST
 from stages.common.variants import VARIANT_NAMES
-from stages.common.weights import LIST
 from tests.benchmark.controls import mean_auc
 from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params
 

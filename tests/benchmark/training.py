@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from stages.common.models import build, head_name
+from stages.common.networks.models import build, head_name
 from stages.train.answers import normalised
 from stages.train.loop import optimizer_of, train_epochs
 from stages.train.recipe import Pictures, Recipe

@@ -26,8 +26,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages.common.params import PARAMS_FILE, read_params
-from stages.common.progress import in_parallel
+from stages.common.core.params import PARAMS_FILE, read_params
+from stages.common.core.progress import in_parallel
 from stages.phantom.overlay import draw_overlay
 from stages.phantom.params import Layout, Params, Phantom
 from stages.phantom.plan import ClipPlan, plan_cohort

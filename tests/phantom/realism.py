@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common.params import PARAMS_FILE, read_params
+from stages.common.core.params import PARAMS_FILE, read_params
 from stages.phantom.overlay import compose, draw_overlay
 from stages.phantom.params import Layout, Params
 from stages.phantom.plan import plan_cohort

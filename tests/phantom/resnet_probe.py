@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from stages.common.vision import torchvision
+from stages.common.networks.vision import torchvision
 
 if TYPE_CHECKING:
     from tests.phantom.probes import Frames

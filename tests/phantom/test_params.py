@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import PipelineError
-from stages.common.params import read_params
+from stages.common.core.errors import PipelineError
+from stages.common.core.params import read_params
 from stages.phantom.params import Params
 from tests.phantom.conftest import make_params
 

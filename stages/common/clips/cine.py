@@ -18,8 +18,8 @@ from pydantic import Field
 from stages.common.clips.canvas import Box, Picture, Placement, View, choose_crop, choose_view, draw, place
 from stages.common.clips.decode import ClipError, Header, frames, read_header, timed_frames
 from stages.common.clips.sector import Sample, SectorParams, find_sector
-from stages.common.errors import Problem
-from stages.common.params import Strict
+from stages.common.core.errors import Problem
+from stages.common.core.params import Strict
 
 MEBIBYTE = 1 << 20
 COLOURED_FROM = 16  # grey levels between channels: less is the rounding of a grey picture stored in colour

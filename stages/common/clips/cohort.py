@@ -16,7 +16,7 @@ from stages.common.clips import cohort_cells as cells
 from stages.common.clips.cohort_cells import DEEPEST_CM, Crop, composed
 from stages.common.clips.container import CONTAINERS
 from stages.common.clips.unlisted import unlisted
-from stages.common.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import PipelineError, Problem, raise_all
 
 TABLE = "clips.csv"
 MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stages.common.clips import dicom, dicom_header
 from stages.common.clips.container import is_dicom
 from stages.common.clips.dicom_header import DamagedError
-from stages.common.errors import PipelineError, Problem
+from stages.common.core.errors import PipelineError, Problem
 
 MAX_PIXELS = 8192 * 8192  # beyond any scanner; a header that claims more would only fill the memory
 REMEDY = "Export or copy the clip again."

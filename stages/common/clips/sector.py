@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 LONG_SIDE_PX = 640  # pictures are compared at this size: finer adds time and no edge
 LIVELIEST_PERCENT = 99  # and not the maximum, which a counter's digits would set

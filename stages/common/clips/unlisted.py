@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from stages.common.clips.container import CONTAINERS, FOREIGN_CONTAINERS, is_clip
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 
 DOCUMENTS = (".csv", ".json", ".md", ".pdf", ".txt", ".xlsx")
 LABELS = "labels"  # how label files and folders begin: the sheets are read, and complained of, elsewhere

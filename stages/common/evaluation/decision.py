@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from stages.common.core.params import Strict
 from stages.common.evaluation.scores import Figure, Truth
-from stages.common.params import Strict
 
 DECISIONS = ("GO", "stop", "no view")
 GO, STOP, NO_VIEW, UNKNOWN = 0, 1, 2, -1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import PipelineError, Problem, raise_all
 
 SEVERAL = 3  # examples that a message shows
 OWN = ("architecture", "system")  # entries of a sidecar's params that are each model's own

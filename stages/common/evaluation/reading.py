@@ -12,7 +12,8 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import Field
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
+from stages.common.core.params import Strict
 from stages.common.evaluation.answers import Answers, Rows, baseline_answers, model_answers, split_rows
 from stages.common.evaluation.baselines import RESERVED
 from stages.common.evaluation.predictions import (
@@ -27,7 +28,6 @@ from stages.common.evaluation.predictions import (
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.features import TEXTURE, unknown_features
 from stages.common.labels import LabelName
-from stages.common.params import Strict
 from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of, read_split
 from stages.common.truth import read_labels
 

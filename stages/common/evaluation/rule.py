@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from stages.common.core.params import Strict
 from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
 from stages.common.evaluation.scores import FN, FP, confusion, macro_f1, mean_over_patients, rounded
-from stages.common.params import Strict
 
 ErrorRate = Literal["false_positive_rate", "false_negative_rate"]
 Success = Literal["sensitivity", "specificity"]

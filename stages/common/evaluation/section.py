@@ -1,9 +1,9 @@
 """The section `evaluate` of params.yaml: what evaluate and the stages that judge by the same rule and decision read."""
 
+from stages.common.core.params import Strict
 from stages.common.evaluation.decision import Decision
 from stages.common.evaluation.rule import Rule
 from stages.common.evaluation.thresholds import Threshold
-from stages.common.params import Strict
 
 
 class Evaluate(Strict):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.params import Strict
+from stages.common.core.params import Strict
 
 
 class Threshold(Strict):

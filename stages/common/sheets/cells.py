@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.columns import Column, Columns
 from stages.common.sheets.findings import Finding, runs, spans
 from stages.common.sheets.names import normal

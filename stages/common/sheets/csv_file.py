@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import listed, normal
 from stages.common.sheets.rows import Row, Sheet, filled, unreadable

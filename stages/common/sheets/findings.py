@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 
 
 @dataclass(frozen=True)

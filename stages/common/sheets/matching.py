@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stages.common.clips.cohort import Clip
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import as_yaml, close, entry, listed, same
 from stages.common.sheets.rows import Sheet

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding, runs, span, spans
 from stages.common.sheets.names import as_yaml, close, entry, listed, normal
 from stages.common.sheets.rows import Entry, Formula, Sheet

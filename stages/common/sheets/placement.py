@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.cells import Labelled
 from stages.common.sheets.columns import Columns
 from stages.common.sheets.findings import Finding, runs, span, spans

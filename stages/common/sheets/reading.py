@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages.common.clips.cohort import Clip
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.cells import read_cells
 from stages.common.sheets.columns import match_columns
 from stages.common.sheets.files import read_files

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages.common.errors import Problem
+from stages.common.core.errors import Problem
+from stages.common.core.params import Strict
 from stages.common.labels import Label, unusable_names
-from stages.common.params import Strict
 from stages.common.sheets.names import listed, normal
 
 Choice = Literal["stop", "warn"]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import PipelineError
-from stages.common.files import replacing
+from stages.common.core.errors import PipelineError
+from stages.common.core.files import replacing
 
 FRAME_COLUMNS = ("frame_id", "clip_id", "patient", "frame_index", "time_s")
 LABEL_COLUMNS = ("frame_id", "clip_id", "patient", "frame_index")

@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from stages.common.errors import PipelineError
-from stages.common.files import replacing
-from stages.common.models import skeleton
-from stages.common.params import Strict
+from stages.common.core.errors import PipelineError
+from stages.common.core.files import replacing
+from stages.common.core.params import Strict
+from stages.common.networks.models import skeleton
 from stages.common.preprocessing import Preprocess
 
 KEY = "bundle"

@@ -3,6 +3,7 @@
 A stage killed while it writes leaves only a `*.partial` name behind, which nothing reads.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,6 +32,12 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """Return a short hash of the file's bytes: which data a result rests on, not a protection against forgery."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def write_json(path: Path, content: Any, sort_keys: bool = True) -> None:

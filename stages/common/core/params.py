@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import YAMLError
 
-from stages.common.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import PipelineError, Problem, raise_all
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -82,8 +82,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """
     # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (MarkedYAMLError, UnicodeDecodeError, OSError) as error:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
         raise PipelineError(
             f"{path} cannot be read as YAML: {error}. Mend the line named, or restore the file."
         ) from error

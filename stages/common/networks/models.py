@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.common.errors import PipelineError
-from stages.common.vision import torchvision
+from stages.common.core.errors import PipelineError
+from stages.common.networks.vision import torchvision
 
 SIZE_PX = 224  # torchvision's own
 FLOPS_A_MULTIPLY_ADD = 2

@@ -5,6 +5,7 @@ Weights are read as safetensors or with torch's weights-only reader: nothing is 
 
 import hashlib
 import io
+import json
 import re
 from pathlib import Path
 from pickle import UnpicklingError  # what torch's weights-only reader raises when a file holds more than tensors
@@ -15,9 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from stages.common.errors import PipelineError
-from stages.common.models import head_name
-from stages.common.vision import torchvision
+from stages.common.core.errors import PipelineError
+from stages.common.networks.bundle import KEY as BUNDLE_KEY
+from stages.common.networks.models import head_name
+from stages.common.networks.vision import torchvision
 
 VisionTransformer = torchvision.models.VisionTransformer
 interpolate_embeddings = torchvision.models.vision_transformer.interpolate_embeddings
@@ -40,7 +42,7 @@ def load_weights(network: nn.Module, architecture: str, weights: str, sha256: st
             experiment.
 
     Raises:
-        PipelineError: no such file, another hash, or nothing in it that fits.
+        PipelineError: no such file, another hash, a bundle of another architecture, or nothing in it that fits.
     """
     if weights == RANDOM:
         return f"{architecture}: random weights"
@@ -102,7 +104,7 @@ def _fitted_positions(network: nn.Module, state: State) -> State:
 
 def _local(path: Path, architecture: str, sha256: str | None) -> State:
     if not path.is_dir():
-        return _read_state(path, sha256)
+        return _read_state(path, architecture, sha256)
     listed = _listed(path / LIST, sha256)
     mine = [name for name in listed if Path(name).stem == architecture]
     if len(mine) != 1:
@@ -110,7 +112,7 @@ def _local(path: Path, architecture: str, sha256: str | None) -> State:
             f"{path / LIST}: expected one file named {architecture}.safetensors or .pth, got {mine or 'none'} among "
             f"{', '.join(listed) or 'no files'}."
         )
-    return _read_state(path / mine[0], listed[mine[0]])
+    return _read_state(path / mine[0], architecture, listed[mine[0]])
 
 
 def _listed(path: Path, sha256: str | None) -> dict[str, str]:
@@ -139,14 +141,29 @@ def _checked(path: Path, sha256: str | None) -> bytes:
     return content
 
 
-def _read_state(path: Path, sha256: str | None) -> State:
+def _read_state(path: Path, architecture: str, sha256: str | None) -> State:
     content = _checked(path, sha256)
+    state: State
     try:
         if path.suffix == ".safetensors":
-            return load(content)
-        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            state = load(content)
+            _refuse_another(path, architecture, content)
+            return state
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return state
     except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise PipelineError(
             f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}"
         ) from error
+
+
+def _refuse_another(path: Path, architecture: str, content: bytes) -> None:
+    """Stop at a bundle that says it is another network: ResNet34 has all of ResNet18's names, and would seem to fit."""
+    begin = 8  # a safetensors file: the header's length in eight bytes, the header as JSON, the tensors
+    header = json.loads(content[begin : begin + int.from_bytes(content[:begin], "little")])
+    said = json.loads(header.get("__metadata__", {}).get(BUNDLE_KEY, "{}")).get("architecture", architecture)
+    if said != architecture:
+        raise PipelineError(
+            f"params.yaml: train.weights: expected weights of {architecture}, got {path.name}, a bundle of {said}. "
+            f"Name a folder with a file for each of `architectures`, or leave only {said} among them."
+        )
