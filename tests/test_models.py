@@ -305,9 +305,7 @@ def test_a_bundle_of_another_architecture_is_refused_though_its_tensors_fit(tmp_
     path = tmp_path / "larger.safetensors"
     write_bundle(path, build("resnet34", 3), bundle().model_copy(update={"architecture": "resnet34"}))
     load_weights(build("resnet34", 3), "resnet34", str(path), sha256(path))
-    with pytest.raises(
-        PipelineError, match=r"weights of resnet18, got larger\.safetensors, a bundle of resnet34"
-    ):
+    with pytest.raises(PipelineError, match=r"weights of resnet18, got larger\.safetensors, a bundle of resnet34"):
         load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
 
 

@@ -54,7 +54,10 @@ def test_a_whole_number_is_no_text_and_text_no_number(tmp_path: Path) -> None:
         read_params(Params, path)
 
 
-@pytest.mark.parametrize(("text", "match"), [("lr: [1\n", "cannot be read as YAML"), ("- 1\n", "expected a mapping")])
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [("lr: [1\n", "cannot be read as YAML"), ("lr: \x00\n", "cannot be read as YAML"), ("- 1\n", "expected a mapping")],
+)
 def test_a_broken_file_is_named(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(PipelineError, match=match):
         read_params(Params, write(tmp_path, text))

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 
-from tests.benchmark import controls, frames, laptop, larger, noop, pretrained, tables, training
+from tests.benchmark import controls, frames, laptop, larger, noop, pretrained, swapped, tables, training
 from tests.workspace import ROOT
 
 OUT = ROOT / "metrics/benchmark.json"
@@ -23,6 +23,7 @@ PARTS = {
     "tables": tables.measure,  # evaluate and report at the study's size
     "laptop": laptop.measure,  # wall time, memory and disk of the shipped params
     "controls": controls.measure,  # the shipped networks beside twins on shuffled labels
+    "swapped": swapped.measure,  # every declared system beside twins on labels swapped between clips, patient-disjoint
     "pretrained": pretrained.measure,  # the shipped networks from given weights, on another phantom
     "larger": larger.measure,  # macro F1 at a larger size
 }
