@@ -347,6 +347,11 @@ def test_a_model_keeps_its_colour_and_baselines_are_grey() -> None:
     assert dict(zip(found["domain"], found["range"], strict=True))["b"] == MODELS[1]
 
 
+def test_twelve_models_have_twelve_colours() -> None:
+    found = palette([f"model_{number}" for number in range(12)], BASELINES).to_dict()
+    assert len(set(found["range"])) == 12 + 2  # and two greys
+
+
 def test_names_that_this_stage_repeats_are_those_of_the_pipeline() -> None:
     assert tuple(baselines.BASELINES) == BASELINES
     assert confusion.DECISIONS == decision.DECISIONS

@@ -67,6 +67,20 @@ def test_marks_are_drawn_and_not_only_axes(chromium: Any, page_file: Path) -> No
 
 
 @drawn
+def test_a_click_on_a_name_dims_the_other_lines(chromium: Any, page_file: Path) -> None:
+    dimmed = (
+        "(plot) => Array.from(plot.querySelectorAll('.mark-line path'), (line) => line.getAttribute('opacity') || '1')"
+    )
+    with browser.opened(chromium, page_file) as page:
+        browser.wait_for_charts(page)
+        plot = page.locator(".plot", has=page.locator(".mark-line path")).filter(has_text="alexnet").first
+        assert set(plot.evaluate(dimmed)) == {"1"}
+        plot.locator(".role-legend-label text", has_text="alexnet").click(force=True)
+        page.wait_for_timeout(500)
+        assert set(plot.evaluate(dimmed)) == {"1", "0.1"}
+
+
+@drawn
 def test_the_page_reads_in_dark_and_on_paper(chromium: Any, page_file: Path, tmp_path: Path) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     shades = {}

@@ -6,6 +6,7 @@ a phone. Colours of axes and text are `currentColor`, so that light, dark and pa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import altair as alt
@@ -13,6 +14,8 @@ import pandas as pd
 
 # Okabe & Ito 2008: eight colours that the colour-blind tell apart; vermillion is kept for danger
 MODELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#B2A100")
+# from the seventh model on Tol's muted scheme: five networks with their baselines and models over time are seventeen
+FURTHER = ("#332288", "#882255", "#117733", "#999933", "#44AA99", "#CC6677")
 LABELS = ("#56B4E9", "#CC79A7", "#0072B2", "#E69F00", "#B2A100", "#7A7A7A")  # none of a decision's colours
 BASELINES = ("#7A7A7A", "#A8A8A8")
 DECISIONS = {"GO": "#009E73", "stop": "#D55E00", "no view": "#9A9A9A"}
@@ -85,9 +88,9 @@ def finished(chart: Any, says: str, title: str = "", height: int | None = None) 
 
 
 def palette(models: Sequence[str], baselines: Sequence[str]) -> alt.Scale:
-    """Return one colour a model, the same in every chart; baselines are grey. Past six models colours repeat."""
+    """Return one colour a model, the same in every chart; baselines are grey. Past twelve models colours repeat."""
     coloured = [model for model in models if model not in baselines]
-    colours = {model: MODELS[place % len(MODELS)] for place, model in enumerate(coloured)}
+    colours = dict(zip(coloured, cycle(MODELS + FURTHER), strict=False))
     colours |= {name: BASELINES[place % 2] for place, name in enumerate(baselines)}
     return alt.Scale(domain=list(colours), range=list(colours.values()))
 
@@ -116,7 +119,7 @@ def lines(
     table: pd.DataFrame, x: str, y: str, scale: alt.Scale, says: str, title: str,
     names: Mapping[str, str], dash: str | None = None, order: str | None = None, square: bool = False,
 ) -> Chart:  # fmt: skip
-    """Return curves by model.
+    """Return curves by model; a click on a name in the legend dims the others.
 
     Args:
         table: columns `model`, x, y and those named by `dash` and `order`.
@@ -140,5 +143,7 @@ def lines(
         encoding["detail"] = alt.Detail("fold:N")
     if order:
         encoding["order"] = alt.Order(f"{order}:Q")
-    chart = alt.Chart(values(table)).mark_line(strokeWidth=1.6).encode(**encoding)
+    picked = alt.selection_point("picked", fields=["model"], bind="legend")
+    encoding["opacity"] = alt.when(picked).then(alt.value(1.0)).otherwise(alt.value(0.1))
+    chart = alt.Chart(values(table)).mark_line(strokeWidth=1.6).encode(**encoding).add_params(picked)
     return finished(chart, says, title, height=240)
