@@ -470,13 +470,6 @@ def declared() -> set[Path]:
     return {Path(dep.fs_path).relative_to(ROOT) for dep in stage.deps if dep.fs_path}
 
 
-def test_every_template_and_checklist_is_declared() -> None:
-    files = {path.relative_to(ROOT) for path in (ROOT / "stages/report").rglob("*") if path.is_file()}
-    assert {path for path in files if path.suffix != ".pyc"} == {
-        path for path in declared() if path.parts[0] == "stages" and path.parts[1] == "report"
-    }
-
-
 def test_what_is_read_is_what_is_declared_and_digested() -> None:
     assert set(inputs()) == {path for path in declared() if path.parts[0] != "stages"} - {Path("params.yaml")}
 
