@@ -17,7 +17,7 @@ from stages.common.evaluation.reading import Declared, read_answers
 from stages.common.evaluation.thresholds import Threshold
 from stages.evidence import __main__ as evidence
 from stages.sequence import __main__ as sequence
-from tests.closure import ROOT, closure, entry_of
+from tests.closure import ROOT, closure, entry_of, folded
 from tests.evaluate_workspace import PARAMS, build
 from tests.sequence_data import SECTION
 from tests.split_cohort import LABELS
