@@ -1,0 +1,112 @@
+"""What changed against another commit, as Markdown for a pull request, and DVC's plots as pictures beside it.
+
+    python -m operations.comment origin/main --pictures plots --link ../blob/plots-7/ > comment.md
+
+Reads   the workspace after `dvc repro` or `dvc exp run`: params.yaml, metrics/evidence.json, and DVC's own
+        `metrics diff`, `params diff` and `plots show`
+Writes  the comment to standard output; below --pictures a PNG a plot
+
+Numbers, parameters and charts alone: no picture of a patient is read here, whatever the cohort.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.params import PARAMS_FILE, load_yaml
+
+EVIDENCE = Path("metrics/evidence.json")
+SUMMARY = "metrics/summary.json"  # the one metric that is short enough for a comment
+PHANTOM = "phantom"
+SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  # and two rates of every label
+RATES = ("sensitivity", "specificity")
+SCALE = 1.5  # of the pictures: sharp on a screen of double density, small enough to load
+
+
+def dvc(*arguments: str) -> str:
+    """Return what `dvc ...` prints.
+
+    Raises:
+        PipelineError: DVC fails; with its own words.
+    """
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def cell(found: Mapping[str, Any] | None) -> str:
+    """Return a figure with its interval over patients, or its range where it has none; a dash where it has no value."""
+    if not found or found.get("value") is None:
+        return "-"
+    low, high = found.get("low"), found.get("high")
+    return f"{found['value']:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
+
+
+def comparison(evidence: Mapping[str, Any], labels: list[str]) -> str:
+    """Return the headline protocol's figures with intervals over patients, a row a model."""
+    protocol = evidence["protocols"][evidence["headline"]]
+    metrics = [*SHOWN, *(f"{label} {rate}" for label in labels for rate in RATES)]
+    rows = [
+        f"| {model} | " + " | ".join(cell(found.get(metric)) for metric in metrics) + " |"
+        for model, found in protocol["models"].items()
+    ]
+    head = [f"| model | {' | '.join(metrics)} |", "| --- |" + " ---: |" * len(metrics)]
+    said = f"Protocol `{evidence['headline']}`, {protocol['patients']} test patients, thresholds of `evaluate`."
+    return "\n".join([said, "", *head, *rows])
+
+
+def draw_plots(folder: Path) -> list[Path]:
+    """Write each of DVC's plots as a PNG; return the files in DVC's order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown: dict[str, Any] = json.loads(dvc("plots", "show", "--json"))["data"]
+    files = []
+    for title, drawn in shown.items():
+        spec = next((plot["content"] for plot in drawn if plot["type"] == "vega"), None)
+        if spec is not None:  # a picture is no chart, and may show a patient
+            files.append(folder / f"{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.png")
+            files[-1].write_bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
+    return files
+
+
+def comment(base: str, pictures: Path | None, link: str) -> str:
+    """Return the whole comment.
+
+    Args:
+        base: the commit compared with.
+        pictures: folder for the plots; None for none.
+        link: what stands before a picture's name in its link.
+    """
+    params = load_yaml(PARAMS_FILE)
+    evidence = json.loads(EVIDENCE.read_text(encoding="utf-8"))
+    parts = [f"## Against `{base}`, cohort `{params['cohort']}`"]
+    if params["cohort"] == PHANTOM:
+        parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
+    parts += ["### Macro F1", dvc("metrics", "diff", "--md", base, "--targets", SUMMARY) or "No difference."]
+    parts += ["### Parameters", dvc("params", "diff", "--md", base) or "No difference."]
+    parts += ["### What the patients allow to say", comparison(evidence, list(params["labels"]))]
+    if pictures is not None:
+        parts += ["### Plots", *(f"![{file.stem}]({link}{file.name})" for file in draw_plots(pictures))]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Print the comment."""
+    parser = argparse.ArgumentParser(prog="python -m operations.comment", description=__doc__.splitlines()[0])
+    parser.add_argument("base", help="the commit compared with, such as origin/main")
+    parser.add_argument("--pictures", type=Path, help="folder for the plots; default: no plots")
+    parser.add_argument("--link", default="", help="what stands before a picture's name in its link")
+    asked = parser.parse_args()
+    print(comment(asked.base, asked.pictures, asked.link))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# From a bare machine with Python 3.11, Git and an NVIDIA GPU to the table, on a runner or a cloud VM:
+#
+#   operations/gpu.sh [profile] [override ...]      the profile `study` by default; overrides as `-S lr=0.003`
+#
+# Stopped or pre-empted, the same command goes on: finished stages are found in DVC's cache on the disk, or in the remote,
+# which gets every result before the script ends. Inside a virtual environment it uses that one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+profile=${1:-study}
+shift || true
+
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+  [ -d .venv ] || python3.11 -m venv .venv
+  . .venv/bin/activate
+  python -m pip install -q -r requirements.txt
+fi
+
+[ -f "profiles/$profile.yaml" ] || { echo "error: profiles/$profile.yaml: no such profile" >&2; exit 1; }
+if grep -q 'train.device: cuda' "profiles/$profile.yaml"; then
+  python - <<'PYTHON'
+import sys, torch
+if not torch.cuda.is_available():
+    sys.exit("error: the profile wants train.device: cuda, and PyTorch sees no GPU. `nvidia-smi` says whether there is a "
+             "driver; `python -c 'import torch; print(torch.version.cuda)'` whether this PyTorch was built for one.")
+print(torch.cuda.get_device_name())
+PYTHON
+fi
+
+# what others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on
+remote=$(dvc remote list | head -n 1 | cut -f 1)
+if [ -n "$remote" ]; then
+  dvc pull --run-cache --allow-missing || echo "the remote has not everything: what is missing is made here" >&2
+fi
+python -m experiments.profile "$profile" "$@"
+if [ -n "$remote" ]; then
+  dvc push --run-cache
+else
+  echo "no remote: the results stay in this machine's cache (README, 'Share it')" >&2
+fi
