@@ -32,7 +32,7 @@ def read_files(cohort: Path, clip_column: str) -> tuple[list[Sheet], list[Findin
         cohort: the folder, e.g. `data/cohorts/phantom`.
         clip_column: heading under which a single CSV names the clip of a row.
     """
-    found = _label_files(cohort)
+    found = label_files(cohort)
     findings = _wrong_files(cohort, found)
     if findings:
         return [], findings  # reading one file of two that contradict each other would only add noise
@@ -44,7 +44,7 @@ def read_files(cohort: Path, clip_column: str) -> tuple[list[Sheet], list[Findin
     return sheets, findings
 
 
-def _label_files(cohort: Path) -> list[tuple[Path, str]]:
+def label_files(cohort: Path) -> list[tuple[Path, str]]:
     """Return (path, expert) of what is called labels, sorted by expert; the single expert has the empty name."""
     found = []
     for path in sorted(cohort.iterdir()):
