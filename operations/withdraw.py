@@ -33,7 +33,7 @@ BEYOND = """What no command here can reach, and a person must see to:
   - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each
   - reports, bundles and tables that were handed on, and backups
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
-  - clips after the withdrawn ones have new numbers (C004 becomes C003): look through leakage.known_pairs and old answers
+  - later clips have new numbers (C004 becomes C003): look through leakage.known_pairs and label_review.answers
 Then `dvc repro`, and commit."""
 
 
@@ -69,8 +69,8 @@ def plan(patient: str, params: Params) -> Withdrawal:
     cohort = COHORTS / params.cohort
     if not cohort.with_name(f"{params.cohort}.dvc").is_file():
         raise PipelineError(
-            f"{cohort}.dvc: expected a cohort that `dvc add` tracks, got none: the phantom's infants are simulated, and "
-            "nothing is lost or kept of anybody. Set `cohort` in params.yaml to the patient's."
+            f"{cohort}.dvc: expected a cohort that `dvc add` tracks, got none. Set `cohort` in params.yaml to the "
+            "patient's. The phantom's infants are simulated: there is nobody to withdraw."
         )
     clips = read_clips(cohort)
     patients = sorted({clip.patient for clip in clips})
@@ -125,7 +125,7 @@ def main() -> None:
     asked = parser.parse_args()
     params = read_params(Params)
     found = plan(asked.patient, params)
-    remotes = [line.split("\t")[0] for line in dvc("remote", "list").splitlines() if line.strip()]
+    remotes = [line.split()[0] for line in dvc("remote", "list").splitlines() if line.strip()]
     print(f"{asked.patient} of {found.cohort}:\n{told(found, remotes)}")
     if not asked.do:
         print("Nothing was changed. With --do it goes, and does not come back.")

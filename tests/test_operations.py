@@ -201,7 +201,7 @@ def run_gpu_script(folder: Path, *words: str) -> subprocess.CompletedProcess[str
         (folder / name).chmod(0o755)
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
-    for name, said in {"python": "", "dvc": "[ $1 = remote ] && printf 'storage\\t../remote\\n'"}.items():
+    for name, said in {"python": "", "dvc": "[ $1 = remote ] && printf 'storage  ../remote   (default)\\n'"}.items():
         (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/asked\n{said}\ntrue\n')
         (tools / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(folder)}

@@ -1,0 +1,144 @@
+"""A withdrawn patient is nowhere any more: not in the cohort, the workspace, the cache or the remote."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from openpyxl import load_workbook
+
+from operations.labels_of import sheets_of, without_rows, without_sheets
+from stages.common.clips.cohort import read_clips
+from tests.clip_factory import speckle, write_video
+from tests.test_operations import run_module
+from tests.workbooks import settings, sheet, truth, write_workbook
+from tests.workspace import commit, copy_project, dvc, set_params
+
+FRAMES = 6
+CLIPS = {"EVA 2024-05-01": "P001", "KURT left": "P002", "KURT right": "P002", "MIA": "P003"}
+
+
+def write_mine(cohort: Path) -> Path:
+    """Write three patients, one of them with two clips, and their workbook."""
+    for number, name in enumerate(CLIPS):
+        write_video(cohort / f"clips/{name}.mkv", speckle(FRAMES, 64, 80, seed=number))
+    rows = [{"clip": name, "file": f"clips/{name}.mkv", "patient": patient} for name, patient in CLIPS.items()]
+    pd.DataFrame(rows).to_csv(cohort / "clips.csv", index=False)
+    sheets = {name: sheet(truth(FRAMES, seed=number), name) for number, name in enumerate(CLIPS)}
+    write_workbook(cohort / "labels.xlsx", sheets)
+    return cohort
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracked cohort whose frames and labels are read, pushed to a remote."""
+    folder = copy_project(tmp_path_factory.mktemp("withdraw") / "project")
+    write_mine(folder / "data/cohorts/mine")
+    set_params(folder, {"cohort": "mine", "size_px": 32})
+    dvc(folder, "remote", "add", "-d", "storage", str(folder.parent / "remote"))
+    dvc(folder, "add", "-q", "data/cohorts/mine")
+    dvc(folder, "repro", "-q", "label_merge", "augment@original")
+    commit(folder, "our cohort")
+    dvc(folder, "push", "-q")
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    shutil.copytree(finished.parent / "remote", tmp_path / "remote")
+    folder = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+    dvc(folder, "remote", "modify", "storage", "url", str(tmp_path / "remote"))
+    return folder
+
+
+def contents(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    for folder in folders:
+        yield from (
+            (path, path.read_bytes()) for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts
+        )
+
+
+def digests(*folders: Path) -> set[str]:
+    return {hashlib.md5(content).hexdigest() for _, content in contents(*folders)}
+
+
+def test_without_do_it_says_what_would_go_and_changes_nothing(project: Path) -> None:
+    before = digests(project / "data", project / ".dvc/cache", project.parent / "remote")
+    done = run_module(project, "operations.withdraw", "P002")
+    assert done.returncode == 0, done.stderr
+    for line in ("clips.csv: KURT left, KURT right", "clips/KURT left.mkv", "labels.xlsx: KURT left, KURT right"):
+        assert line in done.stdout
+    assert "storage" in done.stdout
+    assert "Nothing was changed" in done.stdout
+    assert digests(project / "data", project / ".dvc/cache", project.parent / "remote") == before
+
+
+def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path) -> None:
+    extracted = project / "data/extract_frames"
+    own = digests(extracted / "C002", extracted / "C003") | {
+        hashlib.md5((project / f"data/cohorts/mine/clips/{name}.mkv").read_bytes()).hexdigest()
+        for name in ("KURT left", "KURT right")
+    }
+    others = digests(project / "data/cohorts/mine/clips") - own
+    everywhere = (project, project.parent / "remote")
+    assert own <= digests(*everywhere)  # the search would find them
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
+    left = digests(*everywhere)
+    assert not own & left
+    assert others <= left
+    named = [path for path, content in contents(*everywhere) if b"KURT" in content or "KURT" in path.name]
+    assert named == []
+    assert load_workbook(project / "data/cohorts/mine/labels.xlsx").sheetnames == ["EVA 2024-05-01", "MIA"]
+    dvc(project, "repro", "-q", "label_merge")
+    labels = pd.read_csv(project / "data/label_merge/labels.csv")
+    assert labels.groupby("patient")["frame_id"].count().to_dict() == {"P001": FRAMES, "P003": FRAMES}
+    assert run_module(project, "operations.cache").returncode == 0
+
+
+@pytest.mark.parametrize(("patient", "message"), [("P009", "expected P009 among other patients, got P001, P002, P003")])
+def test_a_patient_who_is_not_there_is_named(project: Path, patient: str, message: str) -> None:
+    done = run_module(project, "operations.withdraw", patient, "--do")
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_a_cohort_that_is_not_tracked_is_refused(project: Path) -> None:
+    set_params(project, {"cohort": "phantom"})
+    done = run_module(project, "operations.withdraw", "P001", "--do")
+    assert done.returncode == 1
+    assert "data/cohorts/phantom.dvc: expected a cohort that `dvc add` tracks" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "folder", "experts"])
+def test_sheets_go_from_every_form_of_label_file(tmp_path: Path, form: str) -> None:
+    cohort = write_mine(tmp_path / "mine")
+    rows = {name: sheet(truth(FRAMES, seed=number), name) for number, name in enumerate(CLIPS)}
+    if form == "experts":
+        (cohort / "labels.xlsx").rename(cohort / "labels_ann.xlsx")
+        write_workbook(cohort / "labels_bob.xlsx", {name: rows[name] for name in ("MIA", "KURT left")})
+    else:
+        (cohort / "labels.xlsx").unlink()
+    if form == "table":
+        lines = [";".join(["CLIP", *map(str, rows["MIA"][0])])]
+        lines += [";".join([name, *map(str, row)]) for name, table in rows.items() for row in table[1:]]
+        (cohort / "labels.csv").write_text("\n".join(lines) + "\n")
+    elif form == "folder":
+        (cohort / "labels").mkdir()
+        for name, table in rows.items():
+            (cohort / f"labels/{name}.csv").write_text("\n".join(",".join(map(str, row)) for row in table))
+    clips, section = read_clips(cohort), settings().label_merge
+    own = [clip for clip in clips if clip.patient == "P002"]
+    without_sheets(sheets_of(cohort, clips, own, section), section.clip_column)
+    left = sheets_of(cohort, clips, clips, section)
+    expected = {"MIA"} if form == "experts" else {"EVA 2024-05-01", "MIA"}
+    assert {title for path, titles in left.items() for title in titles if path.name != "labels_ann.xlsx"} == expected
+    assert not [path for path, content in contents(cohort) if b"KURT" in content and path.name != "clips.csv"
+                and path.suffix != ".mkv"]  # fmt: skip
+
+
+def test_other_cells_of_a_csv_stay_as_they_are() -> None:
+    text = 'Clip,note\nA,"one, two"\nB, 01.0 \n'
+    assert without_rows(text, "clip", ["A"]) == "Clip,note\nB, 01.0 \n"
