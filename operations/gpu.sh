@@ -28,7 +28,7 @@ PYTHON
 fi
 
 # what others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on
-remote=$(dvc remote list | awk 'NR == 1 {print $1}')
+remote=$(dvc config core.remote) # the default one; empty where there is none
 if [ -n "$remote" ]; then
   dvc pull --run-cache --allow-missing || echo "the remote has not everything: what is missing is made here" >&2
 fi

@@ -125,7 +125,8 @@ def main() -> None:
     asked = parser.parse_args()
     params = read_params(Params)
     found = plan(asked.patient, params)
-    remotes = [line.split()[0] for line in dvc("remote", "list").splitlines() if line.strip()]
+    with Repo() as repo:
+        remotes = list(repo.config["remote"])
     print(f"{asked.patient} of {found.cohort}:\n{told(found, remotes)}")
     if not asked.do:
         print("Nothing was changed. With --do it goes, and does not come back.")

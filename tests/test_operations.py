@@ -201,7 +201,7 @@ def run_gpu_script(folder: Path, *words: str) -> subprocess.CompletedProcess[str
         (folder / name).chmod(0o755)
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
-    for name, said in {"python": "", "dvc": "[ $1 = remote ] && printf 'storage  ../remote   (default)\\n'"}.items():
+    for name, said in {"python": "", "dvc": "[ $1 = config ] && echo storage"}.items():
         (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/asked\n{said}\ntrue\n')
         (tools / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(folder)}
@@ -213,7 +213,7 @@ def test_the_gpu_script_pulls_runs_the_profile_and_pushes(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "asked").read_text().splitlines() == [
         "python -",  # is there a GPU?
-        "dvc remote list",
+        "dvc config core.remote",
         "dvc pull --run-cache --allow-missing",
         "python -m experiments.profile study -S lr=0.003",
         "dvc push --run-cache",

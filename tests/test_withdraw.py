@@ -82,7 +82,7 @@ def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path)
         for name in ("KURT left", "KURT right")
     }
     others = digests(project / "data/cohorts/mine/clips") - own
-    everywhere = (project, project.parent / "remote")
+    everywhere = (*(project / name for name in ("data", "metrics", ".dvc")), project.parent / "remote")
     assert own <= digests(*everywhere)  # the search would find them
     done = run_module(project, "operations.withdraw", "P002", "--do")
     assert done.returncode == 0, done.stderr
