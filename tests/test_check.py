@@ -147,6 +147,24 @@ def small_cohort(cohort: Path, patients: int = 3, crop: str = "") -> Path:
     return cohort
 
 
+def test_a_depth_in_millimetres_is_refused_here_and_by_extract_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = small_cohort(tmp_path / "data/cohorts/mine")
+    table = pd.read_csv(cohort / "clips.csv")
+    table.assign(depth_cm=[35, 3.5, 3.0]).to_csv(cohort / "clips.csv", index=False)
+    write_params(tmp_path, cohort="mine")
+    monkeypatch.chdir(tmp_path)
+    report = check.check(cohort, read_params(check.Params))
+    assert report.stops
+    (line,) = [line for line in report.text.splitlines() if "cut off" in line]
+    # 48 px are 350 mm, and 64 px 467 mm, of which 40 mm find room: 5/48 by 5/64
+    assert "0.8% of 467 x 350 mm, by depth_cm" in line
+    assert "depth_cm is in centimetres" in line
+    with pytest.raises(PipelineError, match=r"nearly all of the sector would be cut off"):
+        extract_frames.main()
+
+
 @pytest.mark.parametrize(
     ("crop", "section", "refused"),
     [

@@ -174,6 +174,12 @@ def test_sixteen_bits_follow_their_window(tmp_path: Path) -> None:
     assert next(frames(path)).tolist() == [[0, 0, 128, 255, 255]]
 
 
+def test_eight_bits_follow_their_window_too(tmp_path: Path) -> None:
+    values = np.array([[0, 16, 32, 48, 63]], np.uint8)[None].repeat(2, axis=0)
+    path = write_dicom(tmp_path / "a.dcm", values, WindowCenter=32, WindowWidth=64)  # 0 is black, 63 white
+    assert next(frames(path)).tolist() == [[0, 65, 130, 194, 255]]  # round(value / 63 * 255)
+
+
 def test_a_frame_time_vector_gives_the_times(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", GREY[:3], FrameTimeVector=[0, 30, 50])
     assert [time for _, time in timed_frames(path)] == pytest.approx([0, 0.03, 0.08])

@@ -25,7 +25,8 @@ from tests.clip_factory import PATIENT, VIDEOS, speckle, write_cohort, write_dic
 ROOT = Path(__file__).parents[1]
 REAL = ROOT / "../shared/real/lung"
 SECTION: dict[str, Any] = {
-    "stride": 1, "max_frames": None, "crop": "auto", "field_mm": 40.0, "max_pixels": 10**6, "max_clip_frames": 1000,
+    "stride": 1, "max_frames": None, "crop": "auto", "field_mm": 40.0, "least_shown": 0.25,
+    "max_pixels": 10**6, "max_clip_frames": 1000,
     "buffer_mb": 64,
     "sector": {
         "sampled_frames": 24, "moves_by": 6, "smoothing": 0.02, "smallest_part": 0.1,

@@ -131,6 +131,14 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path, writer: str) 
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("content", [[torch.zeros(2)], {"conv1.weight": "abc"}, {"state_dict": {}}], ids=str)
+def test_a_file_of_something_else_than_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "other.pth"
+    torch.save(content, path)
+    with pytest.raises(PipelineError, match=r"other\.pth: expected tensors .*, got: something else than names with"):
+        load_weights(build("resnet18", 3), "resnet18", str(path), sha256(path))
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"PK\x03\x04 no archive"])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_damaged_file_is_one_message(tmp_path: Path, suffix: str, content: bytes) -> None:

@@ -392,6 +392,14 @@ def test_params_mistakes_come_together(workspace: Path) -> None:
         assert key in str(caught.value)
 
 
+def test_shares_that_are_no_per_cents_of_a_whole_are_refused(workspace: Path) -> None:
+    (workspace / "params.yaml").write_text(PARAMS.replace("test: 20", "test: 30"))
+    with pytest.raises(
+        PipelineError, match=r"split\.shares: wrong value: expected per cent that add up to 100, not 110"
+    ):
+        split.main()
+
+
 def test_a_label_that_is_no_label_is_named(workspace: Path) -> None:
     labels = pd.read_csv(workspace / "data/label_merge/labels.csv", dtype={"cord": object})
     labels.loc[3, "cord"] = "2"

@@ -13,20 +13,20 @@ augmentation have no rows here: they follow their frame.
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 
 from stages.common.allocation import stratified_sides
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import replacing, write_json
-from stages.common.core.params import Strict, read_params
+from stages.common.core.params import read_params
 from stages.common.core.tables import SIDES, SPLIT_COLUMNS, write_table
-from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, FoldKey, Nothing, Protocol
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.common.truth import read_labels
+from stages.split.params import Params
 from stages.split.patient_search import (
     Deviation,
     Rng,
@@ -42,31 +42,6 @@ LABELS = Path("data/label_merge/labels.csv")
 OUT = Path("data/split")
 Sides = NDArray[np.str_]  # (frames,) of train, validation and test
 PROOF = Path("metrics/split.json")
-
-
-class Shares(Strict):
-    """Whole per cent of the frames on each side."""
-
-    train: Annotated[int, Field(gt=0)]
-    validation: Annotated[int, Field(gt=0)]
-    test: Annotated[int, Field(gt=0)]
-
-
-class Split(Strict):
-    """The section `split`."""
-
-    shares: Shares  # the study's 70, 10, 20
-    search: Search  # the effort for the patient protocols
-
-
-class Params(Strict):
-    """What this stage reads of params.yaml."""
-
-    seed: Annotated[int, Field(ge=0)]
-    labels: Annotated[dict[str, Any], Field(min_length=1)]  # the keys are the label columns
-    protocols: dict[Protocol, Nothing]
-    folds: dict[FoldKey, Nothing]  # keys "0", "1", ...; empty: no leave-one-patient-out
-    split: Split
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:

@@ -32,6 +32,7 @@ class CineParams(Strict):
     max_frames: int | None = Field(ge=1)  # at most so many of those, evenly spaced over the clip; null = all
     crop: Literal["auto", "none"]  # auto = DICOM region, else what moves; none = the whole picture
     field_mm: float = Field(gt=0, le=400)  # mm that the canvas shows along each side, where the scale is known
+    least_shown: float = Field(ge=0, le=1)  # share of the sector's area that must find room there
     sector: SectorParams
     max_pixels: int = Field(ge=1)  # px of a frame beyond which a clip is refused
     max_clip_frames: int = Field(ge=1)  # frames of a clip beyond which it is refused
@@ -78,7 +79,8 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
         params: section `extract_frames`.
 
     Raises:
-        ClipError: damaged, empty, beyond the limits, or the crop reaches past the picture.
+        ClipError: damaged, empty, beyond the limits, the crop reaches past the picture, or by its scale nearly all of
+            the sector would be cut off.
     """
     sample = Sample(params.sector.sampled_frames)
     times: list[float | None] = []
@@ -94,6 +96,7 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
         params.crop, whole, _fitting(given, whole, path), header, find_sector(sample, params.sector)
     )
     view = choose_view(crop, source, header, depth_cm)
+    _refuse_sliver(path, view, params)
     coloured = sample.colour > COLOURED_FROM
     return Survey(path, header, seconds(times, header.frame_rate_hz), whole, view, coloured, pictures)
 
@@ -110,6 +113,17 @@ def _fitting(given: Box | None, whole: Box, path: Path) -> Box | None:
         expected = f"a crop within {whole[2]} x {whole[3]} px"
         raise ClipError(_refused(path, "crop reaches past the picture", expected, " ".join(map(str, given))))
     return given
+
+
+def _refuse_sliver(path: Path, view: View, params: CineParams) -> None:
+    """Stop at a depth in mm where cm are meant: it lies within what scanners reach, and a corner would be shown."""
+    shown = place(view, 1, params.field_mm).shown_share
+    if shown < params.least_shown:
+        width, height = (length * mm for length, mm in zip(view.crop[2:], view.pixel_mm, strict=True))
+        expected = f"at least {params.least_shown:.0%} of it within {params.field_mm:g} mm (extract_frames.field_mm)"
+        got = f"{shown:.1%} of {width:.0f} x {height:.0f} mm, by {view.scale_source}"
+        remedy = "depth_cm is in centimetres, 2 to 4 in an infant's spine; for deeper organs raise field_mm."
+        raise ClipError(Problem(path.name, "nearly all of the sector would be cut off", expected, got, remedy))
 
 
 def _refused(path: Path, what: str, expected: str, got: str) -> Problem:

@@ -63,12 +63,15 @@ def timed_frames(path: Path, max_pixels: int) -> Iterator[tuple[NDArray[np.uint8
 
 def _refuse_untold_window(dataset: Dataset, span: int) -> None:
     """Refuse values that fill a sliver of their range while no window says how to show them: all would be one grey."""
-    told = dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None
-    if int(dataset.BitsStored) > 8 and not told and span < TOLD_APART:
+    if int(dataset.BitsStored) > 8 and not _has_window(dataset) and span < TOLD_APART:
         raise DamagedError(
             f"values that span {span}/255 of what {dataset.BitsStored} bits hold, and no WindowCenter and WindowWidth "
             "that say how to show them; a viewer can write these"
         )
+
+
+def _has_window(dataset: Dataset) -> bool:
+    return dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None
 
 
 def _check_syntax(dataset: Dataset) -> None:
@@ -108,14 +111,14 @@ def _displayed(raw: NDArray[np.generic], dataset: Dataset) -> NDArray[np.uint8]:
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         raw = apply_color_lut(raw, dataset)
         bits = 8 * raw.dtype.itemsize
-    levels = _windowed(raw, dataset, bits) if bits > 8 else raw.astype(np.uint8)
+    levels = _windowed(raw, dataset, bits) if bits > 8 or _has_window(dataset) else raw.astype(np.uint8)
     return 255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels
 
 
 def _windowed(raw: NDArray[np.generic], dataset: Dataset, bits: int) -> NDArray[np.uint8]:
     """Return the linear window of DICOM PS3.3 C.11.2.1.2, or the full range of the stored bits where none is given."""
     values = raw.astype(np.float64)
-    if raw.ndim == 3 or dataset.get("WindowWidth") is None or dataset.get("WindowCenter") is None:
+    if raw.ndim == 3 or not _has_window(dataset):
         low = -(2.0 ** (bits - 1)) if dataset.get("PixelRepresentation") else 0.0
         high = low + 2.0**bits - 1
     else:

@@ -150,6 +150,8 @@ def _read_state(path: Path, architecture: str, sha256: str | None) -> State:
             _refuse_another(path, architecture, content)
             return state
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise ValueError("something else than names with a tensor each")
         return state
     except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise PipelineError(
