@@ -10,6 +10,7 @@ from torch import nn
 from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_params
 from stages.train import __main__ as train
+from stages.train.checkpoint import Keeper
 from stages.train.params import KeptEpoch, Shared
 from stages.train.recipe import Epoch, Pictures, Recipe
 from tests.workspace import ROOT
@@ -36,7 +37,8 @@ def fitted(
 
     monkeypatch.setattr(train, "train_epochs", epochs)
     monkeypatch.setattr(train, "head_name", lambda _: "")
-    train.fit(network, NOTHING, NOTHING, RECIPE, folder, kept)  # type: ignore[arg-type]
+    keeper = Keeper("small", "key", folder)
+    train.fit(network, NOTHING, NOTHING, RECIPE, folder, kept, keeper)  # type: ignore[arg-type]
     return states, network.weight.detach()
 
 

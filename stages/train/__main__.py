@@ -16,7 +16,8 @@ Derived pictures inherit their frame's side; validation and test read the origin
 each protocol whether the best epoch on validation is kept, or the last, fixed beforehand; test rows choose nothing.
 `lr` is the rate of the new head and each backbone has a scale of its own: at lr 0.01 with Adam a plain fine-tune of
 AlexNet or VGG16 collapses into constant answers. Folds of leave one patient out write no bundle, because one set of
-bundles is 0.9 GB; further seeds, which show optimisation noise, write neither features nor logits.
+bundles is 0.9 GB; further seeds, which show optimisation noise, write neither features nor logits. A training that was
+killed goes on after the last epoch that was written down (stages/train/checkpoint.py), and ends with the same bytes.
 """
 
 import argparse
@@ -32,7 +33,7 @@ import numpy as np
 import pandas as pd
 import torch
 from dvclive import Live
-from torch import Tensor, nn
+from torch import nn
 
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import write_json
@@ -44,6 +45,7 @@ from stages.common.networks.models import build, giga_operations, head_name, ref
 from stages.common.networks.weights import load_weights
 from stages.common.variants import VARIANT_NAMES
 from stages.train.answers import insides
+from stages.train.checkpoint import Keeper, key_of
 from stages.train.device import device_of, set_deterministic
 from stages.train.loop import train_epochs
 from stages.train.outputs import Place, write_insides, write_predictions
@@ -55,19 +57,25 @@ HELD_OUT = ("validation", "test")
 
 
 def fit(
-    network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, curves: Path, kept: Kept
+    network: nn.Module,
+    train: Pictures,
+    validation: Pictures,
+    recipe: Recipe,
+    curves: Path,
+    kept: Kept,
+    keeper: Keeper,
 ) -> list[Epoch]:
     """Train, log every epoch, and leave the network with the weights of the epoch that `kept_line` returns."""
-    history: list[Epoch] = []
-    best: dict[str, Tensor] = {}
+    history, best = list(keeper.history), keeper.best
     with Live(dir=str(curves), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        for epoch in train_epochs(network, head_name(network), train, validation, recipe):
+        for epoch in history:
+            _log(live, epoch)
+        for epoch in train_epochs(network, head_name(network), train, validation, recipe, keeper):
             history.append(epoch)
             if kept == "best" and kept_line(history, kept) is epoch:
                 best = copy.deepcopy(network.state_dict())
-            live.log_metric("train/loss", epoch.train_loss)
-            live.log_metric("validation/loss", epoch.validation_loss)
-            live.next_step()
+            _log(live, epoch)
+            keeper.save(history, best)
     line = kept_line(history, kept)
     if not math.isfinite(line.validation_loss):
         raise PipelineError(
@@ -76,6 +84,12 @@ def fit(
     if kept == "best":
         network.load_state_dict(best)
     return history
+
+
+def _log(live: Live, epoch: Epoch) -> None:
+    live.log_metric("train/loss", epoch.train_loss)
+    live.log_metric("validation/loss", epoch.validation_loss)
+    live.next_step()
 
 
 def kept_line(history: Sequence[Epoch], kept: Kept) -> Epoch:
@@ -149,11 +163,13 @@ def main() -> None:
     size = train.grey.shape[-1]
     network = _new_network(asked.architecture, len(labels), size, params.train, device)
     kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
-    history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept)
+    seen = {"size": size, **digests(asked.protocol, variants)}
+    rests_on = {"params": params.model_dump(), "seen": seen, "seed": seed, "place": str(place.of(""))}
+    keeper = Keeper("-".join([*place.fold.parts, place.name]), key_of(rests_on))
+    history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept, keeper)
     line = kept_line(history, kept)
     _warn(asked.architecture, write_predictions(place, network, held, labels, recipe), line)
     write_table(place.of("curves") / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]))
-    seen = {"size": size, **digests(asked.protocol, variants)}
     said = {"params": _sidecar(params, architecture, seed, seen), "chosen_epoch": line.epoch}
     said["giga_operations"] = round(giga_operations(network, size), 4)
     write_json(place.of("predictions", ".json"), said)
@@ -162,6 +178,7 @@ def main() -> None:
         write_insides(place, *insides(network, every.grey, recipe))
     if "bundle" not in asked.without:
         write_bundle(place.of("train", ".safetensors"), network, _describe(asked.architecture, size, params))
+    keeper.close()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.train.answers import autocast, constant_labels, normalised, predict
+from stages.train.checkpoint import Keeper
 from stages.train.loss import batches, coin_loss, combination_weights, masked_loss, positive_weights
 from stages.train.recipe import Epoch, Pictures, Recipe
 
@@ -69,17 +70,28 @@ def learning_of(network: nn.Module, head: str, train: Pictures, recipe: Recipe) 
 
 
 def train_epochs(
-    network: nn.Module, head: str, train: Pictures, validation: Pictures, recipe: Recipe
+    network: nn.Module,
+    head: str,
+    train: Pictures,
+    validation: Pictures,
+    recipe: Recipe,
+    keeper: Keeper | None = None,
 ) -> Iterator[Epoch]:
-    """Train in place; yield the losses after every epoch, while the network holds that epoch's weights."""
+    """Train in place; yield the losses after every epoch, while the network holds that epoch's weights.
+
+    Epochs that `keeper` has are not done again, and not yielded.
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
     learning = learning_of(network, head, train, recipe)
     steps = math.ceil(len(train.grey) / recipe.batch_size) * recipe.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(learning.optimizer, lambda step: rate_at(step, steps, recipe.warmup))
+    parts = {"network": network, "optimizer": learning.optimizer, "schedule": schedule}
+    done = keeper.attach(parts, generator) if keeper else 0
     weighing = learning.positives, recipe.focal_gamma
     coin = coin_loss(validation.truth, *weighing)
-    with tqdm(total=len(train.grey) * recipe.epochs, unit="image", disable=None) as progress:
-        for epoch in range(1, recipe.epochs + 1):
+    pictures = len(train.grey)
+    with tqdm(total=pictures * recipe.epochs, initial=pictures * done, unit="image", disable=None) as progress:
+        for epoch in range(done + 1, recipe.epochs + 1):
             loss = _one_epoch(learning, train, generator, schedule, progress)
             logits = predict(network, validation.grey, recipe)
             seen = float(masked_loss(logits, validation.truth, *weighing))

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stages.common.core.parent import end_with_dvc
+
 
 class PipelineError(Exception):
     """The user's input cannot be used; the message says what to do. Never a bug of ours."""
@@ -49,7 +51,11 @@ def raise_all(problems: Sequence[Problem], summary: str) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; a `PipelineError` becomes its message on stderr and exit status 1."""
+    """Run a stage's `main`; a `PipelineError` becomes its message on stderr and exit status 1.
+
+    Started by `dvc`, the process ends with it.
+    """
+    end_with_dvc()
     try:
         main()
     except PipelineError as error:

@@ -1,0 +1,52 @@
+"""A stage whose dvc was killed ends by itself; one that a person started runs on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.workspace import ROOT, dvc, environment, git
+
+STAGE = """import os, pathlib, time
+from stages.common.core.errors import run
+pathlib.Path('pid.partial').write_text(str(os.getpid()))
+pathlib.Path('pid.partial').rename('pid')
+run(lambda: time.sleep(90))
+"""
+PATIENCE_S = 40.0  # beside other tests; idle it takes about two seconds
+
+
+def wait_for(done: object, what: str) -> None:
+    """Poll until `done()` is true."""
+    end = time.monotonic() + PATIENCE_S
+    while not done():  # type: ignore[operator]
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("command", ["python stage.py", "python stage.py && true"], ids=["directly", "below a shell"])
+def test_a_stage_ends_when_its_dvc_is_killed(tmp_path: Path, command: str) -> None:
+    (tmp_path / "stage.py").write_text(STAGE)
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  sleep:\n    cmd: {command}\n")
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init", "-q")
+    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=tmp_path, env=env)
+    wait_for((tmp_path / "pid").is_file, "the stage")
+    stage = psutil.Process(int((tmp_path / "pid").read_text()))
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "the orphan's end")
+
+
+def test_a_stage_that_a_person_started_watches_nobody(tmp_path: Path) -> None:
+    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    env.pop("DVC_STAGE", None)
+    code = "import threading; from stages.common.core.errors import run; run(lambda: print(threading.active_count()))"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
