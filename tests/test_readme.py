@@ -48,7 +48,11 @@ def test_dvc_understands_the_command(command: str) -> None:
 GROUPS = {"exp", "metrics", "params", "plots", "queue", "stage", "config", "remote"}
 
 
-OURS = [command for command in COMMANDS if command.startswith(("python -m stages.", "python -m experiments."))]
+OURS = [
+    command
+    for command in COMMANDS
+    if command.startswith(("python -m stages.", "python -m experiments.", "python -m operations."))
+]
 
 
 @pytest.mark.parametrize("command", OURS)
