@@ -17,7 +17,7 @@ from typing import Any
 from dvc.exceptions import InvalidArgumentError
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import YAMLError
 
 from stages.common.core.errors import PipelineError, Problem
 from stages.common.core.params import PARAMS_FILE, load_yaml
@@ -154,7 +154,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     try:
         parsed = YAML(typ="safe", pure=True).load(value)
-    except MarkedYAMLError as error:
+    except YAMLError as error:
         raise PipelineError(f"-S {text}: the value cannot be read as YAML: {error}.") from error
     if not equals:
         raise PipelineError(f"-S {text}: expected key=value, e.g. -S folds=8.")
