@@ -64,7 +64,7 @@ def test_every_check_that_can_runs_on_every_protocol_and_finds_nothing(workspace
     found = read(workspace)
     assert list(found["own"]) == ["frame", "patient", "leave_one_patient_out"]
     assert found["summary"]["own_findings"] == 0
-    assert found["summary"]["published_findings"] == len(found["published"]["findings"]) == 5
+    assert found["summary"]["published_findings"] == len(found["published"]["findings"]) == 4
     for protocol, of in found["own"].items():
         assert of["columns"] == COLUMNS
         compared = {check["check"]: check["compared"] for check in of["checks"]}

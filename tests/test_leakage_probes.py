@@ -111,6 +111,23 @@ def test_clips_that_look_alike_where_the_label_is_are_seen_in_their_means() -> N
     assert "clip_mean" in flagged(planted)[0]
 
 
+def test_what_is_the_same_all_clip_is_judged_in_infants_with_several_clips() -> None:
+    planted = plain(15)
+    alone = (planted.clip // CLIPS) % 2 == 1  # every second infant has one long clip
+    planted.index[alone] += FRAMES * (planted.clip[alone] % CLIPS)
+    planted.clip[alone] -= planted.clip[alone] % CLIPS
+    _, found = flagged(planted)
+    for probe, of in found.items():
+        expected = range(0, PATIENTS, 2) if probe in ("overlays", "clip_mean") else range(PATIENTS)
+        assert sorted(of.patients) == [f"P{number:03d}" for number in expected], probe
+    planted.clip -= planted.clip % CLIPS  # now all have one clip, or what looks like one
+    planted.index = np.tile(np.arange(CLIPS * FRAMES), PATIENTS)
+    found = flagged(planted)[1]
+    assert found["overlays"].mean is None
+    assert "test patients with two clips" in str(found["overlays"].why)
+    assert found["brightness"].mean is not None
+
+
 def test_unknown_labels_are_left_out_and_a_label_without_cases_is_null_with_a_reason() -> None:
     planted = plain(1)
     planted.truth[::3] = np.nan

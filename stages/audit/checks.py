@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stages.audit.areas import areas_from_answers
-from stages.audit.compared import Compared, plain
+from stages.audit.compared import Compared
 from stages.audit.exact import exact_metrics, is_rounded, ratio
-from stages.audit.table import Column, Counts, Metric, Table, row_of
+from stages.audit.sentences import claimed_extremes, totals
+from stages.audit.table import Column, Counts, Metric, Table
 
 Check = Callable[[Table], Iterator[Compared]]
 
@@ -54,6 +55,17 @@ def number_of_decisions(table: Table) -> Iterator[Compared]:
             if yes is not None:
                 where, what = f"{column}, {label}", "TP + FN is not the number of positives that the labels have"
                 yield Compared(where, what, str(yes), str(of.positives), of.positives == yes)
+
+
+def within_frames(table: Table) -> Iterator[Compared]:
+    """A frame has one answer a label at most: no label has more than there are frames, nor all of them together."""
+    for label, counts in _tallies(table).items() if table.frames is not None else ():
+        for column, of in counts.items():
+            labels = len(table.columns[column].labels) if label == "all labels" else 1
+            most, total = (table.frames or 0) * labels, of.positives + of.negatives
+            if labels:
+                what = "more answers than frames" + (f" x {labels} labels" if labels > 1 else "")
+                yield Compared(f"{column}, {label}", what, f"at most {most}", str(total), total <= most)
 
 
 def _expected(table: Table, by_label: Mapping[str, int], label: str) -> int | None:
@@ -127,34 +139,6 @@ def misclassified_frames(table: Table) -> Iterator[Compared]:
             yield Compared(f"{name}, misclassified frames", what, expected, got, holds)
 
 
-def claimed_extremes(table: Table) -> Iterator[Compared]:
-    """A column that a sentence calls the largest or smallest is that, with the number that the sentence gives."""
-    for claim in table.claims:
-        rows = [row_of(table, row) for row in claim.rows]
-        common = [column for column in rows[0] if all(column in row for row in rows)]
-        sums = {column: sum((row[column] for row in rows), Fraction(0)) for column in common}
-        best = max(sums.values()) if claim.extreme == "largest" else min(sums.values())
-        mine = sums[claim.column]
-        leaders = " and ".join(column for column, value in sums.items() if value == best)
-        holds = mine == best and (claim.value is None or Fraction(claim.value) == mine)
-        named, wrong = " + ".join(claim.rows), mine != best
-        yield Compared(
-            where=f"'{claim.quote}'",
-            what=f"{claim.column} has not the {claim.extreme} {named}" if wrong else "the table has another number",
-            expected=f"{leaders} with {plain(best)}" if wrong else plain(mine),
-            got=f"{claim.column} with {claim.value or plain(mine)}",
-            holds=holds,
-        )
-
-
-def totals(table: Table) -> Iterator[Compared]:
-    """Parts add up to their total."""
-    for total in table.totals:
-        parts = sum(total.parts.values())
-        what = f"the {len(total.parts)} parts do not add up to the total"
-        yield Compared(f"'{total.quote}'", what, str(parts), str(total.total), parts == total.total)
-
-
 @dataclass(frozen=True)
 class Kind:
     """A check, what it looks at, and why there may be nothing to look at."""
@@ -174,6 +158,11 @@ def kinds(chance: float) -> dict[str, Kind]:
         "one_test_set": Kind(one_test_set, "TP + FN and TN + FP are equal in every column", "one column alone"),
         "decisions": Kind(
             number_of_decisions, "TN + FP + FN + TP is the number of known labels", "the number of frames is not said"
+        ),
+        "frames": Kind(
+            within_frames,
+            "no label has more answers than there are frames",
+            "the number of frames, or the labels, are not said",
         ),
         "label_sums": Kind(label_sums, "the labels' counts add up to the pooled ones", "no count of a single label"),
         "label_blocks": Kind(label_blocks, "a label's block repeats the table's rows", "no label has a block"),

@@ -71,6 +71,7 @@ class Claim(Strict):
     extreme: Literal["largest", "smallest"]
     column: str
     value: Printed | None = None  # the number that the sentence gives
+    reading: str | None = None  # another way to read it, by which it may hold: then it is suspicious, and no finding
 
 
 class Total(Strict):

@@ -31,6 +31,7 @@ ABOUT = {
     "clip_mean": "the mean picture of the clip, given to all its frames",
     "frame_index": "the frame's number and its relative place in the clip",
 }
+SAME_ALL_CLIP = ("overlays", "clip_mean")  # they rank clips, so an infant with one clip says nothing of them
 PICTURES = ("overlays", "sector_blanked", "clip_mean")  # the others are a few numbers a frame
 TREES, LEAVES, LEAF = 50, 8, 10  # of the boosted trees, fixed: a probe is not tuned
 DIGITS = 6  # of a score: equal rows stay equal, however a matrix product is cut
@@ -71,17 +72,19 @@ class Found:
         }
 
 
-def judged(patients: PatientAucs, least: int, untrained: int = 0) -> Found:
+def judged(patients: PatientAucs, least: int, untrained: int = 0, clips: bool = False) -> Found:
     """Return the AUCs of patients as a mean over them, or with why there is none.
 
     Args:
         patients: patient -> AUC.
         least: patients that a mean over patients needs.
         untrained: folds without a classifier, because their training side has one class only.
+        clips: whether clips are ranked and not frames, so that a patient needs two of them.
     """
     if len(patients) >= least:
         return Found(patients, None)
-    why = f"test patients with frames both with and without the label: {len(patients)}, and {least} are needed"
+    who = "test patients with two clips and frames" if clips else "test patients with frames"
+    why = f"{who} both with and without the label: {len(patients)}, and {least} are needed"
     return Found(patients, why + (f"; folds whose training side has one class: {untrained}" if untrained else ""))
 
 
@@ -120,12 +123,19 @@ def patient_aucs(truth: Values, scores: Values, patients: NDArray[np.object_]) -
     return found
 
 
+def with_several_clips(patients: NDArray[np.object_], clips: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Return (N,) whether a frame's patient has more than one clip among these."""
+    several = [patient for patient in set(patients) if len(set(clips[patients == patient])) > 1]
+    return np.isin(patients.astype(str), [str(patient) for patient in several])
+
+
 def probe_folds(
     cohort: Cohort, folds: Sequence[Fold], features: Mapping[str, Values], labels: int, params: Probes
 ) -> dict[tuple[str, int, str], Found]:
     """Return (protocol, label's number, probe) -> patient-wise AUC over the test patients of all folds.
 
-    A patient is judged within one fold by one classifier: scores of two folds are never pooled.
+    A patient is judged within one fold by one classifier: scores of two folds are never pooled. What is the same in
+    all frames of a clip is judged in patients with several clips: within one clip its area is .5 by construction.
     """
     keys = [
         (protocol, label, probe)
@@ -138,7 +148,12 @@ def probe_folds(
     tasks = [(fold, probe) for fold in folds for probe in features]
     for fold, probe in bar(tasks, "probe for shortcuts", unit="probe"):
         train, test = fold.sides["train"], fold.sides["test"]
-        ours, patients = features[probe], cohort.column("patient")[test]
+        ours = features[probe]
+        if probe in SAME_ALL_CLIP:
+            test = test[with_several_clips(cohort.column("patient")[test], cohort.column("clip_id")[test])]
+        if not len(test):
+            continue
+        patients = cohort.column("patient")[test]
         seen, asked = reduced(ours[train], ours[test], params) if probe in PICTURES else (ours[train], ours[test])
         for label in range(labels):
             key = fold.protocol, label, probe
@@ -147,7 +162,9 @@ def probe_folds(
                 untrained[key] += 1
             else:
                 found[key] |= patient_aucs(cohort.truth[test, label], scores, patients)
-    return {key: judged(found[key], params.least_patients, untrained[key]) for key in keys}
+    return {
+        key: judged(found[key], params.least_patients, untrained[key], clips=key[2] in SAME_ALL_CLIP) for key in keys
+    }
 
 
 def reduced(train: Values, test: Values, params: Probes) -> tuple[Values, Values]:
