@@ -19,6 +19,7 @@ from stages.report.charts import MODELS, palette, values
 from stages.report.checklists import NAMES, Item, filled, read_checklist
 from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
+from stages.report.learning import learning
 from stages.report.page import embedded_json
 from stages.report.sections import calibration, comparison, confusion, gallery, leakage, rates, timelines, verdict
 from stages.report.wording import count, figure, listed, not_estimable, percent
@@ -460,6 +461,30 @@ def test_the_page_claims_no_compliance(page: str) -> None:
     text = " ".join(Tags(page).text)
     assert "no claim of compliance" in text
     assert not re.search(r"(?i)\b(compliant|complies with|conforms to)\b", text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "loss", "learns", "imbalance"),
+    [
+        ({}, "Binary cross-entropy", "the head, and a scale", "No resampling and no weights of classes"),
+        ({"freeze": True}, "Binary cross-entropy", "the new head alone", "No resampling"),
+        ({"focal_gamma": 2.0}, "Focal loss (gamma 2)", "a scale of it", "The focal loss (gamma 2) weighs"),
+        ({"pos_weight": True}, "as much as its negatives", "a scale of it", "Positives of a label weigh"),
+        ({"balanced_sampling": True}, "Binary cross-entropy", "a scale of it", "Each combination of labels is drawn"),
+    ],
+    ids=str,
+)
+def test_the_checklists_say_how_the_networks_learnt(
+    changes: dict[str, Any], loss: str, learns: str, imbalance: str
+) -> None:
+    params = read_params_file(ROOT / "params.yaml")
+    params["train"]["freeze"] = changes.pop("freeze", False)
+    params["train"]["imbalance"] |= changes
+    found = learning(params)
+    assert loss in found["loss"]
+    assert learns in found["learns"]
+    assert imbalance in found["imbalance"]
+    assert not found["folds_on"]
 
 
 # ---- dvc.yaml

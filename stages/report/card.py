@@ -5,13 +5,14 @@ from typing import Any
 
 from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.inputs import Data
+from stages.report.learning import learning
 from stages.report.sections.verdict import CHOSEN, interval
 from stages.report.wording import count, listed, percent, words
 
 
 def facts(data: Data) -> dict[str, Any]:
     """Return name -> what the sentences of card.html and of the checklists may quote; None where not estimable."""
-    return {**_declared(data), **_trained(data), **_measured(data), **_labelled(data)}
+    return {**_declared(data), **learning(data.params), **_trained(data), **_measured(data), **_labelled(data)}
 
 
 def _declared(data: Data) -> dict[str, Any]:
