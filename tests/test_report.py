@@ -24,7 +24,7 @@ from stages.report.page import embedded_json
 from stages.report.sections import calibration, comparison, confusion, gallery, leakage, rates, timelines, verdict
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
-from tests.workspace import ROOT
+from tests.workspace import ROOT, read_params_file
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 
