@@ -2,11 +2,11 @@
 
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.common.core.errors import Problem
+from stages.common.core.errors import PipelineError, Problem
 from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
 from stages.common.evaluation.reading import Declared, contradictions
 
@@ -37,7 +37,12 @@ def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Stri
     if hasattr(module, "Params"):
         return [module.Params]
     sections = [match[1] for match in map(ITEM.fullmatch, map(str, stage["params"])) if match]
-    return [module.params_of(key) for section in sections for key in content.get(section) or {}]
+    return [module.params_of(key) for section in sections for key in _items(content.get(section))]
+
+
+def _items(section: Any) -> Iterable[str]:
+    """Return the items of a fan-out; a section that is no mapping has none, and the classes of its readers say so."""
+    return section if isinstance(section, dict) else ()
 
 
 def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> list[Problem]:
@@ -45,7 +50,12 @@ def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> li
     pipeline = load_yaml(PIPELINE)
     found = unknown_keys(content, PARAMS_FILE)
     for _, stage in entries(pipeline):
-        for model in classes_of(stage, content):
+        try:
+            models = classes_of(stage, content)
+        except PipelineError as error:  # an item that its stage does not know
+            found.append(Problem(str(PARAMS_FILE), "unknown key", "what the stage knows", str(error), "Mend its name."))
+            continue
+        for model in models:
             found += mistakes_in(read_by(model, content), model, PARAMS_FILE)
     if not found:  # what no single entry shows can be asked only of entries that are valid
         found += contradictions(Declared.model_validate(read_by(Declared, content)))

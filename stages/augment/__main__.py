@@ -67,7 +67,13 @@ def read_originals(count: int) -> Pictures:
 
 
 def params_of(variant: str) -> type[Strict]:
-    """Return the class of what `variant` reads: the seed and its own entry of section `augment`, nothing else's."""
+    """Return the class of what `variant` reads: the seed and its own entry of section `augment`, nothing else's.
+
+    Raises:
+        PipelineError: there is no such variant.
+    """
+    if variant not in VARIANTS:
+        raise PipelineError(f"stages.augment: expected one of {', '.join(VARIANTS)}, got {variant!r}.")
     section: Any = one_entry(variant, VARIANTS[variant][0])
     return create_model("Params", __base__=Strict, seed=(int, ...), augment=(section, ...))
 
@@ -75,8 +81,6 @@ def params_of(variant: str) -> type[Strict]:
 def main() -> None:
     """Write one variant of all frames and the numbers drawn for it."""
     variant = sys.argv[1] if len(sys.argv) == 2 else ""
-    if variant not in VARIANTS:
-        raise PipelineError(f"stages.augment: expected one of {', '.join(VARIANTS)}, got {variant!r}.")
     cv2.setNumThreads(1)  # frames run side by side on all cores
     params: Any = read_params(params_of(variant))
     frames = read_table(FRAMES / "frames.csv", FRAME_COLUMNS)

@@ -93,7 +93,13 @@ def measure() -> dict[str, Any]:
             for key, root in {"auc": ROOT, "auc_of_twin": twin}.items()
         }
     figures = {name: {key: round(of[name], 3) for key, of in scores.items()} for name in systems}
-    return {"protocol": protocol, "infants": len(folds) if protocol == LEAVE_ONE_OUT else "test", "systems": figures}
+    size = {"frames": len(truth), **{key: params[key] for key in ("size_px", "epochs")}}
+    return {
+        **size,
+        "protocol": protocol,
+        "infants": len(folds) if protocol == LEAVE_ONE_OUT else "test",
+        "systems": figures,
+    }
 
 
 def _trained_twin(folder: Path, protocol: str, folds: list[str], params: dict[str, Any]) -> Path:

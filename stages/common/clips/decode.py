@@ -97,7 +97,7 @@ def read_header(path: Path) -> Header:
     try:
         if is_dicom(path):
             return _dicom_header(path)
-        with av.open(str(path)) as container:
+        with _opened(path) as container:
             stream = _video_stream(container)
             rate, aspect = stream.average_rate or stream.guessed_rate, stream.sample_aspect_ratio
             return Header(stream.frames or None, float(rate) if rate else None, float(aspect or 1), None)
@@ -116,8 +116,10 @@ def _dicom_header(path: Path) -> Header:
 
 
 def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float | None]]:
-    with _watched(lambda: av.open(str(path), options=STRICT)) as container:
+    with _watched(lambda: _opened(path, STRICT)) as container:
         stream = _video_stream(container)
+        if stream.codec_context is None:
+            raise DamagedError("a video stream that nothing here decodes")
         stream.codec_context.options = STRICT
         stream.codec_context.thread_count = 1  # clips run side by side; one thread also logs where it is heard
         if stream.width * stream.height > max_pixels:
@@ -128,6 +130,11 @@ def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float 
                 raise DamagedError("a packet is cut short")
             for frame in _watched(packet.decode):
                 yield _picture(frame, reformatter), frame.time
+
+
+def _opened(path: Path, options: dict[str, str] | None = None) -> av.container.InputContainer:
+    # a title or a maker's name in another encoding than UTF-8 is nothing that is read here
+    return av.open(str(path), options=options, metadata_errors="replace")
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
