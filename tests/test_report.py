@@ -13,6 +13,7 @@ from dvc.repo import Repo
 
 from stages.common.core.errors import PipelineError
 from stages.common.evaluation import baselines, decision
+from stages.common.protocols import PATIENT_DISJOINT
 from stages.report import __main__ as report
 from stages.report.card import epochs_sentence, facts, ways_of_choosing
 from stages.report.charts import MODELS, palette, values
@@ -381,10 +382,25 @@ def test_pinned_versions() -> None:
 
 
 def test_areas_over_infants_have_their_range_and_number(tmp_path: Path) -> None:
-    lopo = rates.section(data_of(tmp_path, protocols=("patient", "leave_one_patient_out")))["protocols"]
-    cells = {of["name"]: dict(of["areas"])["alexnet"] for of in lopo}
-    assert set(cells["leave_one_patient_out"]) == {"0.600 (0.400 to 0.900; 2 infants)"}
-    assert not any("infants" in cell for cell in cells["patient"])
+    found = rates.section(data_of(tmp_path, protocols=("frame", "patient", "leave_one_patient_out")))["protocols"]
+    cells = {of["name"]: dict(of["areas"])["alexnet"] for of in found}
+    for protocol in PATIENT_DISJOINT:
+        assert set(cells[protocol]) == {"0.600 (0.400 to 0.900; 2 infants)"}
+    assert not any("infants" in cell for cell in cells["frame"])
+
+
+def test_curves_over_infants_say_that_they_are_pooled_and_no_areas(page: str) -> None:
+    part = page.split('<section id="rates"')[1].split("</section>")[0]
+    frame, patient = part.split("<h3>Protocol patient</h3>")
+    for chart in re.findall(r"<h4>(.*?)</h4>", patient):
+        assert chart.endswith("(pooled over infants)")
+    assert "not to be read as areas" in patient.split("<figure")[0]
+    assert "pooled over infants" not in frame
+
+
+def test_the_study_s_table_says_that_its_areas_are_pooled(page: str) -> None:
+    part = page.split('<section id="study"')[1].split("</section>")[0]
+    assert part.count("pool the scores of all test frames over infants") == 2  # frame and patient
 
 
 def test_epochs_are_fixed_beforehand_only_where_the_last_is_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.report.charts import Chart, grouped_bars
 from stages.report.inputs import BASELINES, Data, threshold_words
 from stages.report.wording import number, words
@@ -27,6 +28,8 @@ def _protocol(data: Data, protocol: str) -> dict[str, Any]:
         "name": protocol,
         "models": models,
         "rows": rows,
+        "by_infant": protocol in PATIENT_DISJOINT,
+        "folds": protocol == LEAVE_ONE_OUT,
         "winner": data.results["selected"][protocol]["winner"],
         "charts": [_chart(data, protocol, "scores"), _chart(data, protocol, "errors")],
     }
