@@ -120,7 +120,10 @@ class Made:
             "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0},
             "dangerous": self.harm(1),
             "futile": self.harm(0),
-            "go": {"expert_frames": 30, "unknown_frames": 7, "undecided_frames": 5, "why": self.why},
+            "go": {
+                "right_frames": 24, "missed_frames": 6, "expert_frames": 30, "unknown_frames": 7, "undecided_frames": 5,
+                "why": self.why,
+            },
             "sustained_go": {
                 "clips_with_one": 2, "reached": 1, "never": [self.clips[-1]], "seconds": self.spread(1.0),
                 "expert_seconds": self.spread(0.6), "delay_s": self.spread(0.4), "why": self.why,

@@ -187,8 +187,8 @@ def test_other_labels_have_their_place(tmp_path: Path) -> None:
 def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
     assert "2 infants never seen in training" in said
-    assert "GO where the expert says stop (cord) in 1 of 2 (2 at risk, 3 frames)" in said
-    assert "no target (fluid and no bad quality) in none of 2" in said
+    assert "GO where the expert says stop (cord) in 1 of the 2 infants at risk (3 frames)" in said
+    assert "no target (fluid and no bad quality) in none of the 2 infants at risk" in said
     assert "it reached a correct GO of that length in 1" in said
 
 
@@ -218,12 +218,12 @@ def test_another_organ_s_decision_is_said_in_its_own_labels(tmp_path: Path) -> N
     found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants_at_risk": 1}
     path.write_text(json.dumps(found))
     data = read(params, tmp_path)
-    said = verdict.section(data)["sentences"]
-    assert "says stop (vessel)" in said[1]
-    assert "no target (nerve)" in said[2]
+    said = " ".join(verdict.section(data)["sentences"])
+    assert "says stop (vessel)" in said
+    assert "no target (nerve)" in said
     part = report.page(data).split('<section id="verdict"')[1].split("</section>")[0]
     assert not re.search("cord|spin|fluid|punctur(e for|ing)", part.split('class="doubt"')[0])  # doubts are made up
-    assert "1 was at risk" in part
+    assert "1 of the 2 infants was at risk" in part
 
 
 def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -> None:
@@ -233,13 +233,64 @@ def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -
     assert "3 infants: all no" in part
 
 
+def rows_of(data: Data) -> list[tuple[str, list[str]]]:
+    return [(row["model"], row["cells"]) for row in verdict.section(data)["rows"]]
+
+
+def changed(root: Path, model: str = "chosen", protocol: str = "patient", **parts: dict[str, Any]) -> Data:
+    """Return the made inputs with parts of one model's verdict changed, as `dangerous={"infants": 0}`."""
+    params, path = Made(root).write(), root / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    for name, change in parts.items():
+        found["protocols"][protocol]["models"][model][name] |= change
+    path.write_text(json.dumps(found))
+    return read(params, root)
+
+
+def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> None:
+    none = {"infants": 0, "frames": 0, "infants_at_risk": 1, "interval_95_at_risk": [0.0, 0.975]}
+    silent = {"right_frames": 0, "undecided_frames": 0}
+    data = changed(tmp_path, "alexnet", go=silent, dangerous=none, futile=none)
+    found = dict(rows_of(data))
+    assert found["resnet18"][0] == "24 of 30 (80\u00a0%)"
+    assert found["alexnet"][:2] == ["0 of 30: never says GO", "0 of 1 at risk (0\u00a0% to 98\u00a0%)"]
+    assert "never says GO" in report.page(data)
+    assert "never says GO" not in found["resnet18"][0]
+
+
+def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path) -> None:
+    data = changed(tmp_path, "alexnet", sustained_go={"clips_with_one": 0, "reached": 0, "never": [], "delay_s": None})
+    assert dict(rows_of(data))["alexnet"][5:7] == ["—", "—"]
+    assert "First sustained GO: the expert has no GO of 0.5 s here." in report.page(data)
+
+
+def test_the_card_of_the_first_sustained_go_pairs_clips(page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "0.4 s behind the expert's median over the 1 clip in which both reach one (0.3 to 0.5 s)" in said
+    assert "the expert's own: 0.6 s" not in said
+
+
+def test_the_verdict_says_who_the_chosen_model_is_and_for_whom_there_is_none(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    assert "It is alexnet for every one of them." in verdict.section(data)["sentences"]
+    winner = data.results["bedside"]["protocols"]["patient"]["winner"]
+    winner |= {"counts": {"alexnet": 3, "resnet18": 1}, "without": 4}
+    said = " ".join(verdict.section(data)["sentences"])
+    assert "For 4 of 8 infants no model could be chosen" in said
+    assert "several models, each chosen by other infants: alexnet for 3 infants and resnet18 for 1 infant." in said
+
+
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
     found = json.loads(path.read_text())
-    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants": 0, "infants_at_risk": 0}
+    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {
+        "infants": 0, "infants_at_risk": 0, "interval_95_at_risk": None,
+    }  # fmt: skip
     path.write_text(json.dumps(found))
     data = read(params, tmp_path)
-    assert "none of 2, but in none of them it could have" in " ".join(verdict.section(data)["sentences"])
+    assert "in no infant, but in none of them it could have" in " ".join(verdict.section(data)["sentences"])
+    assert dict(rows_of(data))["chosen"][1] == "none at risk"
+    assert facts(data)["dangerous"] is None
     assert "None was at risk" in report.page(data)
 
 
