@@ -148,10 +148,19 @@ class Made:
     def bedside_json(self) -> dict[str, Any]:
         models: dict[str, Any] = {model: self.bedside_model() for model in self.all}
         models["chosen"] = self.bedside_model() if self.estimable else {"tested": {}, "why": LEFT_OUT}
-        point = {"temperature": self.spread(1.0), "why": [], "labels": {}}
-        point["labels"] = {label: {"rules": ["a rule"], "threshold": self.spread(), "why": []} for label in self.labels}
+        units = 2 if self.headline == "leave_one_patient_out" else 1
+        absent = 0 if self.estimable else units
+        point: dict[str, Any] = {
+            "units": units,
+            "temperature": self.spread(1.0),
+            "temperatures_without_estimate": absent,
+        }
+        point["why"] = [] if self.estimable else [LEFT_OUT]
+        label = {"rules": ["a rule"], "threshold": self.spread(), "never": absent, "always": 0, "why": []}
+        point["labels"] = dict.fromkeys(self.labels, label)
         protocol = {
             "choosing_rows": "Validation rows choose.",
+            "choosing_infants": {"min": 1, "max": 1},
             "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": self.number(2.0), "clips_without_times": 0},
             "continuous": self.estimable,
             "continuous_why": None if self.estimable else LEFT_OUT,

@@ -383,6 +383,46 @@ def test_every_model_of_the_reliability_plot_has_a_colour(tmp_path: Path) -> Non
     assert len(scale["domain"]) == len(scale["range"])
 
 
+def points_of(data: Data, **change: Any) -> list[str]:
+    """Return the made model's row of the thresholds' table with parts of its operating point changed."""
+    bedside = data.results["bedside"]
+    bedside["protocols"][bedside["headline_protocol"]]["operating_point"]["alexnet"] |= change
+    return calibration.section(data)["points"]["alexnet"]
+
+
+def label_point(never: int = 0, always: int = 0, middle: float | None = 0.5) -> dict[str, Any]:
+    spread = None if middle is None else {"min": middle, "median": middle, "max": middle}
+    return {"threshold": spread, "never": never, "always": always}
+
+
+def test_one_operating_point_has_no_spread_and_says_how_many_infants_chose_it(tmp_path: Path, page: str) -> None:
+    assert points_of(data_of(tmp_path)) == ["1.00", "0.50", "0.50", "0.50"]
+    part = page.split('<section id="calibration"')[1].split("</section>")[0]
+    assert "One operating point a model, chosen on 1 validation infant" in part
+    assert "smallest to largest over infants, each chosen" not in part
+
+
+def test_a_threshold_that_no_score_reaches_is_never(tmp_path: Path) -> None:
+    data = data_of(tmp_path, protocols=("leave_one_patient_out",))
+    labels = {
+        "bad_quality": label_point(never=2, middle=None),
+        "cord": label_point(never=1),
+        "fluid": label_point(always=1, middle=1.0),
+    }
+    assert points_of(data, labels=labels)[1:] == [
+        "never", "0.50; never for 1 of 2 infants", "> 0.99; always for 1 of 2 infants",
+    ]  # fmt: skip
+
+
+def test_a_temperature_at_the_bound_is_no_estimate(tmp_path: Path) -> None:
+    data, bound = data_of(tmp_path, protocols=("leave_one_patient_out",)), ["at the bound of the search"]
+    assert (
+        points_of(data, temperature=None, temperatures_without_estimate=2, why=bound)[0] == "at the bound, no estimate"
+    )
+    some = points_of(data, temperature={"min": 2, "median": 2, "max": 2}, temperatures_without_estimate=1, why=bound)
+    assert some[0] == "2.00; at the bound, no estimate for 1 of 2 infants"
+
+
 def test_the_gallery_shows_every_model_before_any_twice() -> None:
     entries = [{"protocol": "patient", "model": model} for model in "aaabbc"]
     assert [entry["model"] for entry in gallery.spread(entries)] == list("abcaba")
