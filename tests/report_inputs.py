@@ -204,7 +204,8 @@ class Made:
         named = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
         compared = {
             "models": [self.models[0], self.models[-1]], "losses": [0.1, 0.2], "difference": -0.1, "patients": 2,
-            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1}, "p": 0.5, "smallest_p": 0.5,
+            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1},
+            "own_per_patient": {self.patient: -0.05}, "p": 0.5, "smallest_p": 0.5,
             "smallest_p_without_ties": 0.5, "exact": True,
         }  # fmt: skip
         shares = {"shares": dict.fromkeys(self.models, 0.5), "no_winner": 0.0, "patients": 2, "why": None}
