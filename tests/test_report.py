@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,17 @@ from stages.report.checklists import NAMES, Item, filled, read_checklist
 from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
 from stages.report.page import embedded_json
-from stages.report.sections import calibration, comparison, confusion, gallery, leakage, rates, timelines, verdict
+from stages.report.sections import (
+    calibration,
+    comparison,
+    confusion,
+    gallery,
+    leakage,
+    rates,
+    study,
+    timelines,
+    verdict,
+)
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
 from tests.workspace import ROOT
@@ -327,6 +338,15 @@ def test_a_weak_probe_is_not_said_to_tell_the_label_and_models_stay_with_their_p
     )
 
 
+def test_a_dot_is_an_infant_s_own_difference(tmp_path: Path) -> None:
+    chart = comparison.section(data_of(tmp_path))["protocols"][0]["paired"]
+    assert chart is not None
+    dots = chart.spec["layer"][1]
+    drawn = chart.spec["datasets"][dots["data"]["name"]]
+    assert drawn == "infant,difference\nP001,-0.05\n"
+    assert "own loss" in dots["encoding"]["x"]["title"]
+
+
 def test_ties_are_named_beside_the_smallest_p(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/evidence.json"
     found = json.loads(path.read_text())
@@ -354,6 +374,22 @@ def test_a_clip_without_times_is_counted_in_frames() -> None:
     timed, unit = timelines.on_a_clock(rows)
     assert unit == "frame"
     assert timelines.spells(timed, "decision")[["from", "to"]].to_numpy().tolist() == [[4, 7]]
+
+
+def test_a_model_shown_in_place_of_the_chosen_one_says_why(tmp_path: Path, page: str) -> None:
+    assert "as an example and not as the best" not in page
+    made = data_of(tmp_path)
+    made.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
+    lines = made.tables["bedside_timelines"]
+    data = replace(made, tables={**made.tables, "bedside_timelines": lines[lines["model"] != "chosen"]})
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "so here is alexnet, the first declared of the 2 models with timelines, as an example" in said
+
+
+def test_a_caption_of_the_gallery_names_its_protocol_as_one(page: str) -> None:
+    captions = page.split('<section id="gallery"')[1].split("</section>")[0].split("<figcaption>")[1:]
+    assert captions
+    assert all("frame 3, protocol patient" in caption.split("</figcaption>")[0] for caption in captions)
 
 
 def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:
@@ -487,6 +523,21 @@ def test_curves_over_infants_say_that_they_are_pooled_and_no_areas(page: str) ->
         assert chart.endswith("(pooled over infants)")
     assert "not to be read as areas" in patient.split("<figure")[0]
     assert "pooled over infants" not in frame
+
+
+def test_the_study_s_sentence_on_classical_models_stands_beside_their_rows(tmp_path: Path, page: str) -> None:
+    assert "at most 65" not in page.split('<section id="study"')[1].split("</section>")[0]
+    params = Made(tmp_path, models=("resnet18", "knn_texture", "logistic_texture")).write()
+    params["architectures"] = {"resnet18": {}}
+    params["baselines"] = {
+        f"{name}_texture": {"classifier": name, "features": "texture"} for name in ("knn", "logistic")
+    }
+    said = study.section(read(params, tmp_path))["classical"]
+    assert said == (
+        "The study reports at most 65\u00a0% for k nearest neighbours and decision trees, without saying on which "
+        "features or split; here accuracy under protocol frame is 90.0\u00a0% (knn_texture)."
+    )
+    assert f'<p class="note">{said}</p>' in report.page(read(params, tmp_path))
 
 
 def test_the_study_s_table_says_that_its_areas_are_pooled(page: str) -> None:
