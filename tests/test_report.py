@@ -263,8 +263,8 @@ def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> 
     silent = {"right_frames": 0, "undecided_frames": 0}
     data = changed(tmp_path, "alexnet", go=silent, dangerous=none, futile=none)
     found = dict(rows_of(data))
-    assert found["resnet18"][0] == "24 of 30 (80\u00a0%)"
-    assert found["alexnet"][:2] == ["0 of 30: never says GO", "0 of 1 at risk (0\u00a0% to 98\u00a0%)"]
+    assert found["resnet18"][0] == "24 of 30\n(80\u00a0%)"
+    assert found["alexnet"][:2] == ["0 of 30:\nnever says GO", "0 of 1 at risk\n(0\u00a0% to 98\u00a0%)"]
     assert "never says GO" in report.page(data)
     assert "never says GO" not in found["resnet18"][0]
 
@@ -514,6 +514,13 @@ def test_areas_over_infants_have_their_range_and_number(tmp_path: Path) -> None:
     for protocol in PATIENT_DISJOINT:
         assert set(cells[protocol]) == {"0.600 (0.400 to 0.900; 2 infants)"}
     assert not any("infants" in cell for cell in cells["frame"])
+
+
+def test_an_area_within_one_infant_has_no_range(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    data.results["evidence"]["protocols"]["patient"]["models"]["alexnet"]["cord ROC AUC"] |= {"patients": 1}
+    patient = rates.section(data)["protocols"][1]
+    assert dict(patient["areas"])["alexnet"][2] == "0.600 (1 infant)"
 
 
 def test_curves_over_infants_say_that_they_are_pooled_and_no_areas(page: str) -> None:

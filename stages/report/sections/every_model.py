@@ -10,7 +10,7 @@ FALSE = ("dangerous", "futile")
 
 
 def row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one model's row: its cells as text, or why it has none."""
+    """Return one model's row: its cells as text, of one or two lines, or why it has none."""
     if "dangerous" not in found:
         why = found.get("why") or "no reason was given"
         return {"model": model, "why": why, "cells": [], "unknown": 0, "baseline": model in BASELINES}
@@ -46,12 +46,12 @@ def never_says_go(found: Mapping[str, Any]) -> bool:
 
 
 def go_found(found: Mapping[str, Any]) -> str:
-    """Return `53 of 56 (95 %)`: right GO frames of the expert's; in words where a model never says GO."""
+    """Return `53 of 56` over `(95 %)`: right GO frames of the expert's; in words where a model never says GO."""
     right, there = found["go"]["right_frames"], found["go"]["expert_frames"]
     shown = f"{right} of {there}" if there else number(None)
     if never_says_go(found):
-        return f"{shown}: never says GO"
-    return f"{shown} ({percent(right / there)})" if there else shown
+        return f"{shown}:\nnever says GO"
+    return f"{shown}\n({percent(right / there)})" if there else shown
 
 
 def of_those_at_risk(harm: Mapping[str, Any]) -> str | None:
@@ -63,7 +63,7 @@ def of_those_at_risk(harm: Mapping[str, Any]) -> str | None:
 
 def _harm(harm: Mapping[str, Any]) -> str:
     shown, bounds = of_those_at_risk(harm) or number(None), interval(harm.get("interval_95_at_risk"))
-    return f"{shown} ({bounds})" if bounds else shown
+    return f"{shown}\n({bounds})" if bounds else shown
 
 
 def never_reached(go: Mapping[str, Any]) -> str:

@@ -62,6 +62,8 @@ def _over_infants(data: Data, protocol: str, model: str, name: str) -> str:
     of = data.results["evidence"]["protocols"][protocol]["models"][model][name]
     if of["value"] is None:
         return number(None)
+    if of["patients"] == 1:
+        return f"{number(of['value'])} (1 infant)"
     return (
         f"{number(of['value'])} ({number(of['lowest'])} to {number(of['highest'])}; {count(of['patients'], 'infant')})"
     )
