@@ -187,6 +187,7 @@ def test_what_is_not_estimable_says_so_and_why(tmp_path: Path, protocols: tuple[
     text = " ".join(Tags(html).text)
     assert f"not estimable: {LEFT_OUT}" in text
     assert "No model may be used:" in text
+    assert "That leaves 2 of 2 infants without a chosen model." in " ".join(text.split())
     assert not re.search(r"\b(nan|None|NaN|undefined)\b", text)
 
 
@@ -273,6 +274,14 @@ def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path
     data = changed(tmp_path, "alexnet", sustained_go={"clips_with_one": 0, "reached": 0, "never": [], "delay_s": None})
     assert dict(rows_of(data))["alexnet"][5:7] == ["—", "—"]
     assert "First sustained GO: the expert has no GO of 0.5 s here." in report.page(data)
+
+
+def test_one_reason_for_several_dashes_is_said_once(tmp_path: Path) -> None:
+    scattered = {"why": "nothing follows"}
+    data = changed(
+        tmp_path, "alexnet", flicker_per_s={"mean": None} | scattered, boundaries={"median_frames": None} | scattered,
+    )  # fmt: skip
+    assert verdict.section(data)["dashes"] == ["first sustained GO, flicker and changes: nothing follows"]
 
 
 def test_the_card_of_the_first_sustained_go_pairs_clips(page: str) -> None:

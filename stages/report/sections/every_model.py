@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.report.inputs import BASELINES
-from stages.report.wording import interval, number, percent
+from stages.report.wording import interval, listed, number, percent
 
 FALSE = ("dangerous", "futile")
 
@@ -79,12 +79,17 @@ def _delay(go: Mapping[str, Any]) -> str:
 
 
 def dashes(models: Mapping[str, Mapping[str, Any]], sustained_s: float) -> list[str]:
-    """Return what each kind of dash in the table stands for, each sentence once."""
-    judged = [found for found in models.values() if "dangerous" in found]
-    return list(dict.fromkeys(line for found in judged for line in _dashes(found, sustained_s)))
+    """Return what the dashes of the table stand for: each reason once, after the columns that it empties."""
+    columns: dict[str, list[str]] = {}
+    for found in models.values():
+        for column, why in (_absent(found, sustained_s) if "dangerous" in found else {}).items():
+            columns.setdefault(why, [])
+            columns[why] += [] if column in columns[why] else [column]
+    return [f"{listed(of)}: {why}" for why, of in columns.items()]
 
 
-def _dashes(found: Mapping[str, Any], sustained_s: float) -> list[str]:
+def _absent(found: Mapping[str, Any], sustained_s: float) -> dict[str, str]:
+    """Return column -> why a model has a dash there."""
     lasting, changes = found["flicker_per_s"]["why"], found["boundaries"]
     nothing = None if found["sustained_go"]["clips_with_one"] else f"the expert has no GO of {sustained_s} s here"
     whys = {
@@ -95,7 +100,7 @@ def _dashes(found: Mapping[str, Any], sustained_s: float) -> list[str]:
         "changes": changes["why"] if changes["median_frames"] is None else None,
         "agreement": None if found["agreement"]["raw"] else "the expert decides no frame",
     }
-    return [f"{column}: {why}" for column, why in whys.items() if why]
+    return {column: why for column, why in whys.items() if why}
 
 
 def _of(found: Mapping[str, Any] | None, key: str, digits: int = 2) -> str:
