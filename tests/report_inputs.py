@@ -120,7 +120,10 @@ class Made:
             "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0},
             "dangerous": self.harm(1),
             "futile": self.harm(0),
-            "go": {"expert_frames": 30, "unknown_frames": 7, "undecided_frames": 5, "why": self.why},
+            "go": {
+                "right_frames": 24, "missed_frames": 6, "expert_frames": 30, "unknown_frames": 7, "undecided_frames": 5,
+                "why": self.why,
+            },
             "sustained_go": {
                 "clips_with_one": 2, "reached": 1, "never": [self.clips[-1]], "seconds": self.spread(1.0),
                 "expert_seconds": self.spread(0.6), "delay_s": self.spread(0.4), "why": self.why,
@@ -145,10 +148,19 @@ class Made:
     def bedside_json(self) -> dict[str, Any]:
         models: dict[str, Any] = {model: self.bedside_model() for model in self.all}
         models["chosen"] = self.bedside_model() if self.estimable else {"tested": {}, "why": LEFT_OUT}
-        point = {"temperature": self.spread(1.0), "why": [], "labels": {}}
-        point["labels"] = {label: {"rules": ["a rule"], "threshold": self.spread(), "why": []} for label in self.labels}
+        units = 2 if self.headline == "leave_one_patient_out" else 1
+        absent = 0 if self.estimable else units
+        point: dict[str, Any] = {
+            "units": units,
+            "temperature": self.spread(1.0),
+            "temperatures_without_estimate": absent,
+        }
+        point["why"] = [] if self.estimable else [LEFT_OUT]
+        label = {"rules": ["a rule"], "threshold": self.spread(), "never": absent, "always": 0, "why": []}
+        point["labels"] = dict.fromkeys(self.labels, label)
         protocol = {
             "choosing_rows": "Validation rows choose.",
+            "choosing_infants": {"min": 1, "max": 1},
             "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": self.number(2.0), "clips_without_times": 0},
             "continuous": self.estimable,
             "continuous_why": None if self.estimable else LEFT_OUT,
@@ -192,7 +204,8 @@ class Made:
         named = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
         compared = {
             "models": [self.models[0], self.models[-1]], "losses": [0.1, 0.2], "difference": -0.1, "patients": 2,
-            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1}, "p": 0.5, "smallest_p": 0.5,
+            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1},
+            "own_per_patient": {self.patient: -0.05}, "p": 0.5, "smallest_p": 0.5,
             "smallest_p_without_ties": 0.5, "exact": True,
         }  # fmt: skip
         shares = {"shares": dict.fromkeys(self.models, 0.5), "no_winner": 0.0, "patients": 2, "why": None}

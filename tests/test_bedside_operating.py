@@ -12,11 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from stages.bedside.choosing import units_of
-from stages.bedside.operating import assemble, network, points_of, winners
+from stages.bedside.choices import operating_part
+from stages.bedside.choosing import choosing_infants, units_of
+from stages.bedside.operating import Point, assemble, network, points_of, winners
 from stages.bedside.settings import Cap, OperatingPoint, Temperature
 from stages.bedside.temperature import fit_temperature, logits
-from stages.bedside.thresholds import candidates_of, choose
+from stages.bedside.thresholds import Threshold, candidates_of, choose
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.rule import Rule
 from stages.common.evaluation.scores import mean_over_patients
@@ -99,6 +100,27 @@ def test_perfect_separation_stops_at_the_bound_and_says_so() -> None:
     found, why = fit_temperature(truth * 2 - 1, truth, np.full(40, "P001", object), BOUNDS)
     assert found == pytest.approx(0.1, rel=1e-3)
     assert "at the bound" in str(why)
+
+
+def test_a_spread_holds_estimates_alone_and_what_is_none_is_counted() -> None:
+    def point(value: float, temperature: float, why: str | None = None) -> Point:
+        return Point(temperature, why, {"cord": Threshold(value, "a rule", None, None, None)})
+
+    points = {"a": point(0.0, 2.0), "b": point(np.inf, 10.0, "at the bound"), "c": point(logit(0.75), 4.0)}
+    found = operating_part(points, ["cord"])
+    assert found["temperature"] == {"min": 2.0, "median": 3.0, "max": 4.0}
+    assert (found["units"], found["temperatures_without_estimate"]) == (3, 1)
+    cord = found["labels"]["cord"]
+    assert cord["threshold"] == {"min": 0.5, "median": 0.625, "max": 0.75}
+    assert (cord["never"], cord["always"], cord["why"]) == (1, 0, [])
+    lonely = operating_part({"b": points["b"]}, ["cord"])
+    assert (lonely["temperature"], lonely["labels"]["cord"]["threshold"]) == (None, None)
+    assert "alike" in lonely["labels"]["cord"]["why"][0]
+
+
+def test_how_many_infants_choose_is_how_many_others_there_are() -> None:
+    rows, _ = cohort(5)
+    assert choosing_infants(units_of(LEAVE_ONE_OUT, rows), rows.patients) == {"min": 4, "max": 4}
 
 
 def test_certain_probabilities_have_finite_logits() -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from stages.bedside import __main__ as bedside
+from stages.bedside.limits import limits
 from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_params
 from stages.common.core.tables import write_table
@@ -160,7 +161,11 @@ def test_probabilities_and_answers_follow_from_the_written_operating_points(done
             said = table[f"{label}_probability"] >= threshold
             assert (said == table[f"{label}_said"].astype(bool))[sure].all()
             spread = content(done)["protocols"]["leave_one_patient_out"]["operating_point"][model]["labels"][label]
-            assert spread["threshold"]["median"] == pytest.approx(mine[label].median(), abs=1e-4)
+            finite = mine.loc[mine[label] < 1, label]  # 1: no frame is called yes
+            assert spread["never"] == len(mine) - len(finite)
+            assert (spread["threshold"] or {}).get("median") == (
+                pytest.approx(finite.median(), abs=1e-4) if len(finite) else None
+            )
             cap = {"cord": 0.2, "fluid": 0.1}.get(label, 1.0)
             assert spread["false_positive_rate"]["max"] <= cap
 
@@ -201,9 +206,19 @@ def test_the_limits_of_the_study_are_said(done: Path) -> None:
     said = " ".join(content(done)["limits"])
     assert "simulated infants" in said
     assert all(words in said for words in ("no vertebral number", "needle are not assessed", "earlier puncture"))
-    assert "9 tested infants under leave_one_patient_out, an error" in said
-    assert "up to 34 %" in said  # 1 - 0.025 ** (1 / 9)
+    decided = pd.read_csv(done / "data/bedside/leave_one_patient_out/majority.csv")
+    for kind, truth in (("dangerous", "stop"), ("futile", "no view")):
+        risk = decided.loc[decided["truth"] == truth, "patient"].nunique()
+        line = f"Under protocol leave_one_patient_out {risk} of 9 tested infants can show a {kind} GO"
+        assert line in said
+        assert f"in up to {100 * (1 - 0.025 ** (1 / risk)):.0f} % of such infants" in said.split(line)[1]
     assert "seen that infant in training" in said
+
+
+def test_a_kind_of_error_that_no_infant_can_show_is_said_to_be_unknown() -> None:
+    said = limits("phantom", {"patient": {"infants": 3, "dangerous": 0, "futile": 1}})
+    assert any("none of 3 tested infants can show a dangerous GO" in line for line in said)
+    assert any("1 of 3 tested infants can show a futile GO" in line and "up to 98 %" in line for line in said)
 
 
 def test_without_a_winner_chosen_is_silent_and_the_reasons_stand(small: Path) -> None:

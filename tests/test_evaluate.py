@@ -184,6 +184,9 @@ def test_the_page_says_what_must_be_said(whole: Path) -> None:
         "would choose",
     ):
         assert said in page
+    pooled = "ROC AUC and average precision pool the scores of all test frames over infants, as the study's table does"
+    for part in page.split("## Protocol ")[1:]:
+        assert (pooled in part) != part.startswith("leave_one_patient_out")
     (whole / "params.yaml").write_text(PARAMS.replace("cohort: phantom", "cohort: clinical"))
     evaluate.main()
     assert "phantom" not in (whole / "metrics/comparison.md").read_text()

@@ -47,7 +47,8 @@ def guesses(rows: Rows, error: float, seed: int) -> Answers:
 
 
 def losses(contributions: list[float]) -> Losses:
-    return Losses(np.array([f"P{n}" for n in range(len(contributions))], dtype=object), np.array(contributions))
+    patients = np.array([f"P{n}" for n in range(len(contributions))], dtype=object)
+    return Losses(patients, np.array(contributions), np.array(contributions))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,6 +58,17 @@ def test_the_mean_of_the_contributions_is_the_rule_s_loss(seed: int) -> None:
     found = losses_of(rows, said, LABELS, RULE)
     assert found is not None
     assert found.contributions.mean() == pytest.approx(judge(rows, said, LABELS, RULE).loss)
+
+
+def test_a_patient_s_own_loss_is_the_sum_of_its_own_rates() -> None:
+    rows = cohort()  # P000 has no cord: its own loss is its rate of fluid alone
+    said = guesses(rows, 0.3, 0)
+    found = losses_of(rows, said, LABELS, RULE)
+    assert found is not None
+    for patient, own in zip(found.patients, found.own, strict=True):
+        truth, answers = rows.truth[rows.patients == patient], said.said[rows.patients == patient]
+        rates = [answers[truth[:, 2] == 0, 2], ~answers[truth[:, 1] == 1, 1]]
+        assert own == pytest.approx(sum(rate.mean() for rate in rates if len(rate)))
 
 
 def test_a_patient_without_a_case_is_left_out_and_no_case_at_all_is_not_estimable() -> None:
@@ -135,7 +147,7 @@ def test_compare_is_paired_and_signed() -> None:
     assert (found["better"], found["worse"], found["patients"]) == (1, 1, 3)
     assert found["difference"] == pytest.approx(np.mean([-0.3, 0, 0.2]), abs=1e-4)
     assert found["losses"] == [0.2, 0.2333]
-    assert found["per_patient"] == {"P0": -0.3, "P1": 0.0, "P2": 0.2}
+    assert found["per_patient"] == found["own_per_patient"] == {"P0": -0.3, "P1": 0.0, "P2": 0.2}
 
 
 def test_what_is_named_beforehand_says_why_it_cannot_be_compared() -> None:

@@ -11,7 +11,7 @@ from stages.evidence.time import networks_read, time_gains
 
 def losses(*contributions: float) -> Losses:
     patients = np.array([f"P{place:03d}" for place in range(len(contributions))], dtype=object)
-    return Losses(patients, np.array(contributions))
+    return Losses(patients, np.array(contributions), np.array(contributions))
 
 
 def gains(system: Losses | None, network: Losses | None, **others: Losses) -> list[dict[str, object]]:

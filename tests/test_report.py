@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dvc.repo import Repo
 
 from stages.common.core.errors import PipelineError
 from stages.common.evaluation import baselines, decision
+from stages.common.protocols import PATIENT_DISJOINT
 from stages.report import __main__ as report
 from stages.report.card import epochs_sentence, facts, ways_of_choosing
 from stages.report.charts import MODELS, palette, values
@@ -21,7 +23,17 @@ from stages.report.digests import digest, inputs
 from stages.report.inputs import BASELINES, Data, pinned_versions, read
 from stages.report.learning import learning
 from stages.report.page import embedded_json
-from stages.report.sections import calibration, comparison, confusion, gallery, leakage, rates, timelines, verdict
+from stages.report.sections import (
+    calibration,
+    comparison,
+    confusion,
+    gallery,
+    leakage,
+    rates,
+    study,
+    timelines,
+    verdict,
+)
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
 from tests.workspace import ROOT, read_params_file
@@ -176,6 +188,7 @@ def test_what_is_not_estimable_says_so_and_why(tmp_path: Path, protocols: tuple[
     text = " ".join(Tags(html).text)
     assert f"not estimable: {LEFT_OUT}" in text
     assert "No model may be used:" in text
+    assert "That leaves 2 of 2 infants without a chosen model." in " ".join(text.split())
     assert not re.search(r"\b(nan|None|NaN|undefined)\b", text)
 
 
@@ -187,8 +200,8 @@ def test_other_labels_have_their_place(tmp_path: Path) -> None:
 def test_the_verdict_reads_as_a_doctor_says_it(tmp_path: Path) -> None:
     said = " ".join(verdict.section(data_of(tmp_path))["sentences"])
     assert "2 infants never seen in training" in said
-    assert "GO where the expert says stop (cord) in 1 of 2 (2 at risk, 3 frames)" in said
-    assert "no target (fluid and no bad quality) in none of 2" in said
+    assert "GO where the expert says stop (cord) in 1 of the 2 infants at risk (3 frames)" in said
+    assert "no target (fluid and no bad quality) in none of the 2 infants at risk" in said
     assert "it reached a correct GO of that length in 1" in said
 
 
@@ -218,12 +231,12 @@ def test_another_organ_s_decision_is_said_in_its_own_labels(tmp_path: Path) -> N
     found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants_at_risk": 1}
     path.write_text(json.dumps(found))
     data = read(params, tmp_path)
-    said = verdict.section(data)["sentences"]
-    assert "says stop (vessel)" in said[1]
-    assert "no target (nerve)" in said[2]
+    said = " ".join(verdict.section(data)["sentences"])
+    assert "says stop (vessel)" in said
+    assert "no target (nerve)" in said
     part = report.page(data).split('<section id="verdict"')[1].split("</section>")[0]
     assert not re.search("cord|spin|fluid|punctur(e for|ing)", part.split('class="doubt"')[0])  # doubts are made up
-    assert "1 was at risk" in part
+    assert "1 of the 2 infants was at risk" in part
 
 
 def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -> None:
@@ -233,13 +246,72 @@ def test_calibration_by_infant_is_a_median_and_says_who_is_left_out(page: str) -
     assert "3 infants: all no" in part
 
 
+def rows_of(data: Data) -> list[tuple[str, list[str]]]:
+    return [(row["model"], row["cells"]) for row in verdict.section(data)["rows"]]
+
+
+def changed(root: Path, model: str = "chosen", protocol: str = "patient", **parts: dict[str, Any]) -> Data:
+    """Return the made inputs with parts of one model's verdict changed, as `dangerous={"infants": 0}`."""
+    params, path = Made(root).write(), root / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    for name, change in parts.items():
+        found["protocols"][protocol]["models"][model][name] |= change
+    path.write_text(json.dumps(found))
+    return read(params, root)
+
+
+def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> None:
+    none = {"infants": 0, "frames": 0, "infants_at_risk": 1, "interval_95_at_risk": [0.0, 0.975]}
+    silent = {"right_frames": 0, "undecided_frames": 0}
+    data = changed(tmp_path, "alexnet", go=silent, dangerous=none, futile=none)
+    found = dict(rows_of(data))
+    assert found["resnet18"][0] == "24 of 30\n(80\u00a0%)"
+    assert found["alexnet"][:2] == ["0 of 30:\nnever says GO", "0 of 1 at risk\n(0\u00a0% to 98\u00a0%)"]
+    assert "never says GO" in report.page(data)
+    assert "never says GO" not in found["resnet18"][0]
+
+
+def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path) -> None:
+    data = changed(tmp_path, "alexnet", sustained_go={"clips_with_one": 0, "reached": 0, "never": [], "delay_s": None})
+    assert dict(rows_of(data))["alexnet"][5:7] == ["—", "—"]
+    assert "First sustained GO: the expert has no GO of 0.5 s here." in report.page(data)
+
+
+def test_one_reason_for_several_dashes_is_said_once(tmp_path: Path) -> None:
+    scattered = {"why": "nothing follows"}
+    data = changed(
+        tmp_path, "alexnet", flicker_per_s={"mean": None} | scattered, boundaries={"median_frames": None} | scattered,
+    )  # fmt: skip
+    assert verdict.section(data)["dashes"] == ["first sustained GO, flicker and changes: nothing follows"]
+
+
+def test_the_card_of_the_first_sustained_go_pairs_clips(page: str) -> None:
+    said = " ".join(" ".join(Tags(page).text).split())
+    assert "0.4 s behind the expert's median over the 1 clip in which both reach one (0.3 to 0.5 s)" in said
+    assert "the expert's own: 0.6 s" not in said
+
+
+def test_the_verdict_says_who_the_chosen_model_is_and_for_whom_there_is_none(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    assert "It is alexnet for every one of them." in verdict.section(data)["sentences"]
+    winner = data.results["bedside"]["protocols"]["patient"]["winner"]
+    winner |= {"counts": {"alexnet": 3, "resnet18": 1}, "without": 4}
+    said = " ".join(verdict.section(data)["sentences"])
+    assert "For 4 of 8 infants no model could be chosen" in said
+    assert "several models, each chosen by other infants: alexnet for 3 infants and resnet18 for 1 infant." in said
+
+
 def test_no_infant_at_risk_is_no_good_news(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
     found = json.loads(path.read_text())
-    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {"infants": 0, "infants_at_risk": 0}
+    found["protocols"]["patient"]["models"]["chosen"]["dangerous"] |= {
+        "infants": 0, "infants_at_risk": 0, "interval_95_at_risk": None,
+    }  # fmt: skip
     path.write_text(json.dumps(found))
     data = read(params, tmp_path)
-    assert "none of 2, but in none of them it could have" in " ".join(verdict.section(data)["sentences"])
+    assert "in no infant, but in none of them it could have" in " ".join(verdict.section(data)["sentences"])
+    assert dict(rows_of(data))["chosen"][1] == "none at risk"
+    assert facts(data)["dangerous"] is None
     assert "None was at risk" in report.page(data)
 
 
@@ -276,6 +348,15 @@ def test_a_weak_probe_is_not_said_to_tell_the_label_and_models_stay_with_their_p
     )
 
 
+def test_a_dot_is_an_infant_s_own_difference(tmp_path: Path) -> None:
+    chart = comparison.section(data_of(tmp_path))["protocols"][0]["paired"]
+    assert chart is not None
+    dots = chart.spec["layer"][1]
+    drawn = chart.spec["datasets"][dots["data"]["name"]]
+    assert drawn == "infant,difference\nP001,-0.05\n"
+    assert "own loss" in dots["encoding"]["x"]["title"]
+
+
 def test_ties_are_named_beside_the_smallest_p(tmp_path: Path) -> None:
     params, path = Made(tmp_path).write(), tmp_path / "metrics/evidence.json"
     found = json.loads(path.read_text())
@@ -305,6 +386,22 @@ def test_a_clip_without_times_is_counted_in_frames() -> None:
     assert timelines.spells(timed, "decision")[["from", "to"]].to_numpy().tolist() == [[4, 7]]
 
 
+def test_a_model_shown_in_place_of_the_chosen_one_says_why(tmp_path: Path, page: str) -> None:
+    assert "as an example and not as the best" not in page
+    made = data_of(tmp_path)
+    made.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
+    lines = made.tables["bedside_timelines"]
+    data = replace(made, tables={**made.tables, "bedside_timelines": lines[lines["model"] != "chosen"]})
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "so here is alexnet, the first declared of the 2 models with timelines, as an example" in said
+
+
+def test_a_caption_of_the_gallery_names_its_protocol_as_one(page: str) -> None:
+    captions = page.split('<section id="gallery"')[1].split("</section>")[0].split("<figcaption>")[1:]
+    assert captions
+    assert all("frame 3, protocol patient" in caption.split("</figcaption>")[0] for caption in captions)
+
+
 def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:
     of = confusion.section(data_of(tmp_path))["protocols"][0]["models"][0]
     assert of["decisions"][0] == ("GO", [(0, 0.0), (4, 1.0), (0, 0.0)])
@@ -330,6 +427,46 @@ def test_every_model_of_the_reliability_plot_has_a_colour(tmp_path: Path) -> Non
     assert set(data.tables["bedside_calibration"]["model"]) <= set(scale["domain"])
     assert "chosen" in scale["domain"]
     assert len(scale["domain"]) == len(scale["range"])
+
+
+def points_of(data: Data, **change: Any) -> list[str]:
+    """Return the made model's row of the thresholds' table with parts of its operating point changed."""
+    bedside = data.results["bedside"]
+    bedside["protocols"][bedside["headline_protocol"]]["operating_point"]["alexnet"] |= change
+    return calibration.section(data)["points"]["alexnet"]
+
+
+def label_point(never: int = 0, always: int = 0, middle: float | None = 0.5) -> dict[str, Any]:
+    spread = None if middle is None else {"min": middle, "median": middle, "max": middle}
+    return {"threshold": spread, "never": never, "always": always}
+
+
+def test_one_operating_point_has_no_spread_and_says_how_many_infants_chose_it(tmp_path: Path, page: str) -> None:
+    assert points_of(data_of(tmp_path)) == ["1.00", "0.50", "0.50", "0.50"]
+    part = page.split('<section id="calibration"')[1].split("</section>")[0]
+    assert "One operating point a model, chosen on 1 validation infant" in part
+    assert "smallest to largest over infants, each chosen" not in part
+
+
+def test_a_threshold_that_no_score_reaches_is_never(tmp_path: Path) -> None:
+    data = data_of(tmp_path, protocols=("leave_one_patient_out",))
+    labels = {
+        "bad_quality": label_point(never=2, middle=None),
+        "cord": label_point(never=1),
+        "fluid": label_point(always=1, middle=1.0),
+    }
+    assert points_of(data, labels=labels)[1:] == [
+        "never", "0.50; never for 1 of 2 infants", "> 0.99; always for 1 of 2 infants",
+    ]  # fmt: skip
+
+
+def test_a_temperature_at_the_bound_is_no_estimate(tmp_path: Path) -> None:
+    data, bound = data_of(tmp_path, protocols=("leave_one_patient_out",)), ["at the bound of the search"]
+    assert (
+        points_of(data, temperature=None, temperatures_without_estimate=2, why=bound)[0] == "at the bound, no estimate"
+    )
+    some = points_of(data, temperature={"min": 2, "median": 2, "max": 2}, temperatures_without_estimate=1, why=bound)
+    assert some[0] == "2.00; at the bound, no estimate for 1 of 2 infants"
 
 
 def test_the_gallery_shows_every_model_before_any_twice() -> None:
@@ -382,10 +519,47 @@ def test_pinned_versions() -> None:
 
 
 def test_areas_over_infants_have_their_range_and_number(tmp_path: Path) -> None:
-    lopo = rates.section(data_of(tmp_path, protocols=("patient", "leave_one_patient_out")))["protocols"]
-    cells = {of["name"]: dict(of["areas"])["alexnet"] for of in lopo}
-    assert set(cells["leave_one_patient_out"]) == {"0.600 (0.400 to 0.900; 2 infants)"}
-    assert not any("infants" in cell for cell in cells["patient"])
+    found = rates.section(data_of(tmp_path, protocols=("frame", "patient", "leave_one_patient_out")))["protocols"]
+    cells = {of["name"]: dict(of["areas"])["alexnet"] for of in found}
+    for protocol in PATIENT_DISJOINT:
+        assert set(cells[protocol]) == {"0.600 (0.400 to 0.900; 2 infants)"}
+    assert not any("infants" in cell for cell in cells["frame"])
+
+
+def test_an_area_within_one_infant_has_no_range(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    data.results["evidence"]["protocols"]["patient"]["models"]["alexnet"]["cord ROC AUC"] |= {"patients": 1}
+    patient = rates.section(data)["protocols"][1]
+    assert dict(patient["areas"])["alexnet"][2] == "0.600 (1 infant)"
+
+
+def test_curves_over_infants_say_that_they_are_pooled_and_no_areas(page: str) -> None:
+    part = page.split('<section id="rates"')[1].split("</section>")[0]
+    frame, patient = part.split("<h3>Protocol patient</h3>")
+    for chart in re.findall(r"<h4>(.*?)</h4>", patient):
+        assert chart.endswith("(pooled over infants)")
+    assert "not to be read as areas" in patient.split("<figure")[0]
+    assert "pooled over infants" not in frame
+
+
+def test_the_study_s_sentence_on_classical_models_stands_beside_their_rows(tmp_path: Path, page: str) -> None:
+    assert "at most 65" not in page.split('<section id="study"')[1].split("</section>")[0]
+    params = Made(tmp_path, models=("resnet18", "knn_texture", "logistic_texture")).write()
+    params["architectures"] = {"resnet18": {}}
+    params["baselines"] = {
+        f"{name}_texture": {"classifier": name, "features": "texture"} for name in ("knn", "logistic")
+    }
+    said = study.section(read(params, tmp_path))["classical"]
+    assert said == (
+        "The study reports at most 65\u00a0% for k nearest neighbours and decision trees, without saying on which "
+        "features or split; here accuracy under protocol frame is 90.0\u00a0% (knn_texture)."
+    )
+    assert f'<p class="note">{said}</p>' in report.page(read(params, tmp_path))
+
+
+def test_the_study_s_table_says_that_its_areas_are_pooled(page: str) -> None:
+    part = page.split('<section id="study"')[1].split("</section>")[0]
+    assert part.count("pool the scores of all test frames over infants") == 2  # frame and patient
 
 
 def test_epochs_are_fixed_beforehand_only_where_the_last_is_kept(tmp_path: Path) -> None:

@@ -23,8 +23,11 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
     protocols: {protocol: {
       choosing_rows: sentence, continuous: are the tested frames whole clips?, continuous_why,
       tested: {infants, clips, frames, seconds, clips_without_times, why},
-      operating_point: {model: {units: n, temperature: spread, temperatures_without_estimate: n, why: [sentence],
-        labels: {label: {rules, threshold: spread, why: [sentence], and of the rows that chose
+      choosing_infants: {min, max} over units of how many infants have rows that choose,
+      operating_point: {model: {units: n, temperature: spread of those that are estimates,
+        temperatures_without_estimate: n, why: [sentence],
+        labels: {label: {rules, threshold: spread of the finite ones, never, always: units that call no frame yes, or
+                         every frame, why: [sentence], and of the rows that chose
                          sensitivity, false_positive_rate: spread of the means over patients}}}},
       winner: {infants: {patient: model or null}, counts: {model: n}, without: n, why: {unit: sentence}},
       models: {model: {why: null, or why there is no other key (`chosen` without a winner for any infant),
@@ -72,7 +75,6 @@ from stages.bedside.decided import decisions_table, timeline
 from stages.bedside.limits import limits
 from stages.bedside.protocol import CHOSEN, Report, Settings, report_on
 from stages.bedside.settings import Bedside
-from stages.bedside.verdict import exact_interval
 from stages.common.core.errors import Problem, raise_all, run
 from stages.common.core.files import replacing, write_json
 from stages.common.core.params import read_params
@@ -121,8 +123,6 @@ def refuse_unknown_names(params: Params) -> None:
 def content_of(reports: Mapping[str, Report], headline: str, params: Params) -> dict[str, Any]:
     """Return bedside.json; its shape stands in the docstring of this file."""
     section = params.bedside
-    infants = {protocol: int(report.content["tested"]["infants"]) for protocol, report in reports.items()}
-    bounds = {protocol: exact_interval(0, count) for protocol, count in infants.items()}
     decision = params.evaluate.decision
     return {
         "cohort": params.cohort,
@@ -131,9 +131,15 @@ def content_of(reports: Mapping[str, Report], headline: str, params: Params) -> 
         "models": list(reports[headline].decided),
         "decision": {"go": dict(decision.go), "stop": dict(decision.stop), "vetoes": vetoes(decision)},
         "settings": section.model_dump(),
-        "limits": limits(params.cohort, infants, bounds),
+        "limits": limits(params.cohort, {protocol: at_risk(report.content) for protocol, report in reports.items()}),
         "protocols": {protocol: report.content for protocol, report in reports.items()},
     }
+
+
+def at_risk(of_protocol: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many infants were tested, and how many of them could show each kind of false GO."""
+    anyone = of_protocol["models"][next(iter(BASELINES))]  # a baseline answers every test frame
+    return {"infants": anyone["tested"]["infants"], **{kind: anyone[kind]["infants_at_risk"] for kind in FALSE}}
 
 
 def write_plots(reports: Mapping[str, Report], headline: str) -> None:
@@ -151,10 +157,10 @@ def in_short(content: Mapping[str, Any]) -> str:
     chosen = content["models"][CHOSEN]
     if chosen["why"]:
         return str(chosen["why"])
-    lines = [f"{kind} GO in {chosen[kind]['infants']} of {chosen[kind]['of_infants']} infants" for kind in FALSE]
+    lines = [f"{kind} GO in {chosen[kind]['infants']} of {chosen[kind]['infants_at_risk']} at risk" for kind in FALSE]
     for model, point in content["operating_point"].items():
         spreads = {label: of["threshold"] for label, of in point["labels"].items()}
-        shown = [f"{label} {of['min']:.2f} to {of['max']:.2f}" for label, of in spreads.items()]
+        shown = [f"{name} {of['min']:.2f} to {of['max']:.2f}" if of else f"{name} none" for name, of in spreads.items()]
         lines.append(f"thresholds of {model}: {', '.join(shown)}")
     return "\n  ".join(lines)
 

@@ -13,6 +13,7 @@ from stages.bedside.operating import Point
 from stages.bedside.verdict import spread
 
 Content = dict[str, Any]
+NO_THRESHOLD = "calling every frame alike is best on the rows that choose"
 
 
 def operating_part(points: Mapping[str, Point], labels: Sequence[str]) -> Content:
@@ -25,7 +26,7 @@ def operating_part(points: Mapping[str, Point], labels: Sequence[str]) -> Conten
     whys = [of.why for of in points.values() if of.why]
     return {
         "units": len(points),
-        "temperature": spread([of.temperature for of in points.values()]),
+        "temperature": spread([of.temperature for of in points.values() if not of.why]),
         "temperatures_without_estimate": len(whys),
         "why": sorted(set(whys)),
         "labels": {label: _label_part(points, label) for label in labels},
@@ -34,12 +35,16 @@ def operating_part(points: Mapping[str, Point], labels: Sequence[str]) -> Conten
 
 def _label_part(points: Mapping[str, Point], label: str) -> Content:
     found = [of.thresholds[label] for of in points.values()]
+    finite = [threshold.probability for threshold in found if np.isfinite(threshold.logit)]
+    never, always = (sum(threshold.logit == end for threshold in found) for end in (np.inf, -np.inf))
     return {
         "rules": sorted({threshold.rule for threshold in found}),
-        "threshold": spread([threshold.probability for threshold in found]),
+        "threshold": spread(finite),
+        "never": never,
+        "always": always,
         "sensitivity": spread(pd.Series([threshold.sensitivity for threshold in found], dtype=float)),
         "false_positive_rate": spread(pd.Series([threshold.false_positive_rate for threshold in found], dtype=float)),
-        "why": sorted({threshold.why for threshold in found if threshold.why}),
+        "why": sorted({threshold.why for threshold in found if threshold.why}) + ([] if finite else [NO_THRESHOLD]),
     }
 
 

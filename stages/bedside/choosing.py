@@ -1,5 +1,6 @@
 """Who chooses for whom: the rows that set a temperature, a threshold or the winner are never those it is used on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +44,12 @@ def units_of(protocol: str, rows: Rows) -> list[Unit]:
         return [Unit(EVERYONE, test, rows.on("validation"))]
     names = sorted(set(rows.patients[test]))
     return [Unit(name, test & (rows.patients == name), test & (rows.patients != name)) for name in names]
+
+
+def choosing_infants(units: Sequence[Unit], patients: NDArray[np.object_]) -> dict[str, int]:
+    """Return the smallest and the largest number of infants whose rows choose for a unit; patients is (rows,)."""
+    counts = [len(set(patients[unit.choosing])) for unit in units]
+    return {"min": min(counts), "max": max(counts)}
 
 
 def as_validation(rows: Rows) -> Rows:

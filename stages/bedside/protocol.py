@@ -9,7 +9,7 @@ import pandas as pd
 from stages.bedside.abstention import abstention
 from stages.bedside.calibration import calibration_part, patient_calibration, reliability
 from stages.bedside.choices import operating_part, stacked, threshold_table, winner_part
-from stages.bedside.choosing import Unit, choosing_rows, units_of
+from stages.bedside.choosing import Unit, choosing_infants, choosing_rows, units_of
 from stages.bedside.clips import clip_table, kinds, patient_table, written
 from stages.bedside.decided import Decided, on_test
 from stages.bedside.operating import Decider, Point, assemble, baseline, network, points_of, winners
@@ -78,6 +78,7 @@ def report_on(protocol: str, asked: Protocoled, settings: Settings) -> Report:
     everyone = next(iter(parts.values()))
     content = {
         "choosing_rows": choosing_rows(protocol),
+        "choosing_infants": choosing_infants(units, rows.patients),
         "tested": everyone.content["tested"],
         "continuous": bool(everyone.clips["whole"].all()),
         "continuous_why": None if everyone.clips["whole"].all() else SCATTERED,

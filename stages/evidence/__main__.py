@@ -24,8 +24,9 @@ evidence.json, everything over test rows but where it says validation:
                       `effective`: how many independent cases its cases are worth
                   {value, lowest, highest, method, patients, why}   a mean over patients and its range: no interval
       comparison  {named_beforehand, simplest_first, models: [winner, simplest], losses, difference, patients, better,
-                  worse, ties, per_patient, p, smallest_p (of the patients who differ), smallest_p_without_ties (of
-                  all), exact, caveat, why}; negative differences are for the winner
+                  worse, ties, per_patient (contributions, whose mean is the difference), own_per_patient (each
+                  one's own loss), p, smallest_p (of the patients who differ), smallest_p_without_ties (of all), exact,
+                  caveat, why}; negative differences are for the winner
       all_pairs   {pairs: [the same of every pair, p_holm, separated], sentence, why}; below `all_pairs_from` patients
                   pairs is null and the sentence says that this cohort cannot separate the models
       time        [the same of each model over frames in time against the network it reads, p_holm, sentence, why]: the

@@ -18,8 +18,8 @@ CASES = {"false_positive_rate": (FP, TN), "false_negative_rate": (FN, TP)}  # er
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 # What a comparison holds, so that one that cannot be made has the same keys
 KEYS = (
-    "models", "losses", "difference", "patients", "better", "worse", "ties", "per_patient", "p", "smallest_p",
-    "smallest_p_without_ties", "exact",
+    "models", "losses", "difference", "patients", "better", "worse", "ties", "per_patient", "own_per_patient", "p",
+    "smallest_p", "smallest_p_without_ties", "exact",
 )  # fmt: skip
 NAMED = "the winner by the doctor's rule in the study's way (validation rows) against the simplest eligible model"
 DIGITS = 6  # of p, whose smallest value is 2 / 2^patients
@@ -32,10 +32,12 @@ class Losses:
     Attributes:
         patients: (patients,) those with a case of at least one rate.
         contributions: (patients,) whose mean is the rule's loss.
+        own: (patients,) the sum of those of the rule's rates of which the patient has cases.
     """
 
     patients: NDArray[np.object_]
     contributions: NDArray[np.float64]
+    own: NDArray[np.float64]
 
 
 def losses_of(rows: Rows, answers: Answers, labels: Sequence[str], rule: Rule) -> Losses | None:
@@ -59,8 +61,9 @@ def losses_of(rows: Rows, answers: Answers, labels: Sequence[str], rule: Rule) -
     mine = estimable.any(axis=0)
     if not estimable.any(axis=1).all():
         return None
-    scaled = np.where(estimable, rates, 0.0) * mine.sum() / estimable.sum(axis=1, keepdims=True)
-    return Losses(patients[mine], scaled.sum(axis=0)[mine])
+    there = np.where(estimable, rates, 0.0)
+    scaled = there * mine.sum() / estimable.sum(axis=1, keepdims=True)
+    return Losses(patients[mine], scaled.sum(axis=0)[mine], there.sum(axis=0)[mine])
 
 
 def patient_counts(rows: Rows, answers: Answers) -> NDArray[np.int64]:
@@ -130,6 +133,7 @@ def compare(
         "worse": int((differences > 0).sum()),
         "ties": int((differences == 0).sum()),
         "per_patient": dict(zip(one.patients.tolist(), np.round(differences, 4).tolist(), strict=True)),
+        "own_per_patient": dict(zip(one.patients.tolist(), np.round(one.own - other.own, 4).tolist(), strict=True)),
         **sign_flips(differences, permutations, rng),
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.inputs import Data
 from stages.report.learning import learning
-from stages.report.sections.verdict import CHOSEN, interval
-from stages.report.wording import count, listed, percent, words
+from stages.report.sections.verdict import CHOSEN
+from stages.report.wording import count, interval, listed, percent, words
 
 
 def facts(data: Data) -> dict[str, Any]:
@@ -106,12 +106,12 @@ def _measured(data: Data) -> dict[str, Any]:
     headline = bedside["headline_protocol"]
     found = bedside["protocols"][headline]
     harm = found["models"].get(CHOSEN, {}).get("dangerous") or {}
-    known = harm.get("infants") is not None
-    bounds = interval(harm.get("interval_95"))
+    known = harm.get("infants") is not None and harm["infants_at_risk"] > 0
+    bounds = interval(harm.get("interval_95_at_risk"))
     return {
         "headline": words(headline),
         "tested_infants": found["tested"]["infants"],
-        "dangerous": f"{harm['infants']} of {harm['of_infants']} infants" if known else None,
+        "dangerous": f"{harm['infants']} of {count(harm['infants_at_risk'], 'infant')} at risk" if known else None,
         "no_dangerous": harm.get("why") or "the verdict's way chooses no model",
         "dangerous_interval": f"95 % interval {bounds}" if bounds else None,
         "winner_sentence": ways_of_choosing(data),

@@ -26,6 +26,13 @@ def percent(value: float | None, digits: int = 0) -> str:
     return f"{shown}\u00a0%"
 
 
+def interval(bounds: Any, digits: int = 0) -> str | None:
+    """Return `4 % to 37 %`, or None."""
+    if not bounds or any(bound is None for bound in bounds):
+        return None
+    return f"{percent(bounds[0], digits)} to {percent(bounds[1], digits)}"
+
+
 def count(number_of: int | float, one: str, many: str | None = None) -> str:
     """Return `1 infant`, `2 infants`."""
     return f"{number_of} {one if number_of == 1 else many or one + 's'}"

@@ -1,14 +1,16 @@
 """The operating point that other infants chose, how it spreads, and how honest the probabilities are."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
+from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.charts import DASHED, SOFT, Chart, finished, palette, values, with_another
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections.verdict import CHOSEN
-from stages.report.wording import words
+from stages.report.wording import count, number, words
 
 
 def section(data: Data) -> dict[str, Any]:
@@ -22,12 +24,68 @@ def section(data: Data) -> dict[str, Any]:
         "choosing_rows": found["choosing_rows"],
         "caps": bedside["settings"]["operating_point"]["caps"],
         "reliability": [chart for label in data.labels if (chart := _reliability(data, protocol, label))],
-        "operating_point": found["operating_point"],
+        "points": {name: _point(of, data.labels) for name, of in found["operating_point"].items()},
+        "lonely": all(of["units"] == 1 for of in found["operating_point"].values()),
+        "choosing_infants": _from_to(found["choosing_infants"], protocol),
         "calibration": {name: of["calibration"] for name, of in models.items() if of.get("calibration")},
         "abstention": {name: of["abstention"] for name, of in models.items() if of.get("abstention")},
         "vetoes": [words(label) for label in bedside["decision"]["vetoes"]],
         "labels": data.labels,
     }
+
+
+def _point(of: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
+    """Return the temperature and each label's threshold as text."""
+    return [_temperature(of), *(_threshold(of["labels"][label], of["units"]) for label in labels)]
+
+
+def _temperature(of: Mapping[str, Any]) -> str:
+    without, units = of["temperatures_without_estimate"], of["units"]
+    if not without:
+        return _spread(of["temperature"], units, _decimals)
+    why = "; ".join("at the bound" if reason.startswith("at the bound") else reason for reason in of["why"])
+    absent = f"{why}, no estimate"
+    return (
+        absent
+        if without == units
+        else f"{_spread(of['temperature'], units - without, _decimals)}; {absent}{_in(without, units)}"
+    )
+
+
+def _threshold(of: Mapping[str, Any], units: int) -> str:
+    """Return a label's threshold; `never` and `always` where it is infinite, so that no score is compared with it."""
+    ends = {"never": of["never"], "always": of["always"]}
+    finite = units - sum(ends.values())
+    said = [_spread(of["threshold"], finite, _probability)] if finite else []
+    said += [f"{name}{_in(number_of, units)}" for name, number_of in ends.items() if number_of]
+    return "; ".join(said)
+
+
+def _in(some: int, units: int) -> str:
+    return "" if some == units else f" for {some} of {units} infants"
+
+
+def _spread(of: Mapping[str, Any] | None, units: int, shown: Callable[[float], str]) -> str:
+    """Return `0.64 (0.58 to 0.70)`; a single operating point has no spread."""
+    if of is None:
+        return number(None)
+    return shown(of["median"]) + (f" ({shown(of['min'])} to {shown(of['max'])})" if units > 1 else "")
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _probability(value: float) -> str:
+    """Return two decimals, never 0 or 1: a finite threshold divides the scores, however near to an end it lies."""
+    shown = _decimals(value)
+    return {"1.00": "> 0.99", "0.00": "< 0.01"}.get(shown, shown)
+
+
+def _from_to(of: Mapping[str, int], protocol: str) -> str:
+    few, many = of["min"], of["max"]
+    shown = count(many, "infant" if protocol == LEAVE_ONE_OUT else "validation infant")
+    return shown if few == many else f"{few} to {shown}"
 
 
 def _reliability(data: Data, protocol: str, label: str) -> Chart | None:

@@ -104,19 +104,20 @@ def _intervals(data: Data, protocol: str, metric: str) -> Chart | None:
 
 
 def _paired(comparison: Mapping[str, Any]) -> Chart | None:
-    per_patient = comparison.get("per_patient")
-    if not per_patient:
+    own = comparison.get("own_per_patient")
+    if not own:
         return None
     winner, simplest = comparison["models"]
-    table = pd.DataFrame({"infant": list(per_patient), "difference": list(per_patient.values())})
+    table = pd.DataFrame({"infant": list(own), "difference": list(own.values())})
     zero = alt.Chart(values(pd.DataFrame({"zero": [0]}))).mark_rule(strokeDash=DASHED).encode(x="zero:Q")
     dots = alt.Chart(values(table)).mark_point(filled=True, size=80, opacity=1, color=MODELS[0]).encode(
         y=alt.Y("infant:N", title=None),
-        x=alt.X("difference:Q", title=f"loss of {winner} minus loss of {simplest}"),
+        x=alt.X("difference:Q", title=f"own loss by {winner} minus by {simplest}"),
         tooltip=["infant:N", "difference:Q"],
     )  # fmt: skip
     says = (
-        f"Difference in the rule's loss between {winner} and {simplest}, a dot an infant; left of zero is for {winner}."
+        f"Difference in each infant's own loss between {winner} and {simplest}, a dot an infant; left of zero is for "
+        f"{winner}."
     )
     return finished(zero + dots, says, "Infant by infant", height=22 * len(table))
 

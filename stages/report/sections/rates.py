@@ -1,8 +1,8 @@
-"""ROC and precision-recall curves on test."""
+"""ROC and precision-recall curves on test, and the areas below them: within each infant where infants are apart."""
 
 from typing import Any
 
-from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.report.charts import Chart, lines, palette
 from stages.report.inputs import BASELINES, Data
 from stages.report.wording import count, number, words
@@ -14,13 +14,20 @@ KINDS = {
 
 
 def section(data: Data) -> dict[str, Any]:
-    """Return a chart a protocol, label and kind, and the areas as a table."""
+    """Return a chart a protocol, label and kind, and the areas as a table.
+
+    Scores of different infants share no scale, so a patient-disjoint protocol's areas are those within its infants.
+    """
+    return {"protocols": [_protocol(data, name) for name in data.protocols], "labels": data.labels}
+
+
+def _protocol(data: Data, name: str) -> dict[str, Any]:
     return {
-        "protocols": [
-            {"name": name, "charts": _charts(data, name), "areas": _areas(data, name), "folds": name == LEAVE_ONE_OUT}
-            for name in data.protocols
-        ],
-        "labels": data.labels,
+        "name": name,
+        "charts": _charts(data, name),
+        "areas": _areas(data, name),
+        "by_infant": name in PATIENT_DISJOINT,
+        "folds": name == LEAVE_ONE_OUT,
     }
 
 
@@ -31,7 +38,8 @@ def _charts(data: Data, protocol: str) -> list[Chart]:
         for label in data.labels:
             rows = table[(table["protocol"] == protocol) & (table["label"] == label)]
             if len(rows):
-                title, titles = f"{name}: {words(label)}", {x: words(x), y: words(y)}
+                pooled = " (pooled over infants)" if protocol in PATIENT_DISJOINT else ""
+                title, titles = f"{name}: {words(label)}{pooled}", {x: words(x), y: words(y)}
                 says = f"{title} under protocol {words(protocol)}, a line a model."
                 scale, rows = palette(data.models[len(BASELINES) :], ()), rows[["model", "point", x, y]]
                 found.append(lines(rows, x, y, scale, says, title, titles, order="point", square=True))
@@ -41,7 +49,7 @@ def _charts(data: Data, protocol: str) -> list[Chart]:
 def _areas(data: Data, protocol: str) -> list[tuple[str, list[str]]]:
     names = [f"{label} {area}" for label in data.labels for *_, area in KINDS.values()]
     models = [model for model in data.models_under(protocol) if model not in BASELINES]
-    shown = _over_infants if protocol == LEAVE_ONE_OUT else _pooled
+    shown = _over_infants if protocol in PATIENT_DISJOINT else _pooled
     return [(model, [shown(data, protocol, model, name) for name in names]) for model in models]
 
 
@@ -54,6 +62,8 @@ def _over_infants(data: Data, protocol: str, model: str, name: str) -> str:
     of = data.results["evidence"]["protocols"][protocol]["models"][model][name]
     if of["value"] is None:
         return number(None)
+    if of["patients"] == 1:
+        return f"{number(of['value'])} (1 infant)"
     return (
         f"{number(of['value'])} ({number(of['lowest'])} to {number(of['highest'])}; {count(of['patients'], 'infant')})"
     )

@@ -2,10 +2,16 @@
 
 from typing import Any
 
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.report.charts import Chart, grouped_bars
 from stages.report.inputs import BASELINES, Data, threshold_words
-from stages.report.wording import number, words
+from stages.report.wording import listed, number, percent, words
 
+CLASSICAL = ("knn", "tree")
+PUBLISHED = (
+    "The study reports at most 65\u00a0% for k nearest neighbours and decision trees, without saying on which "
+    "features or split"
+)
 ROWS = ("Accuracy", "Precision", "Recall", "F1", "TN", "FP", "FN", "TP")
 AFTER = ("Misclassified images", "macro F1")
 
@@ -16,7 +22,21 @@ def section(data: Data) -> dict[str, Any]:
         "protocols": [_protocol(data, protocol) for protocol in data.protocols],
         "baselines": BASELINES,
         "threshold": threshold_words(data),
+        "classical": _classical(data),
     }
+
+
+def _classical(data: Data) -> str | None:
+    """Return what the study says of the two classifiers that it tried, and what they reach here; None without them."""
+    found = [name for name, of in data.params["baselines"].items() if of["classifier"] in CLASSICAL]
+    if not found:
+        return None
+    cells = {name: data.cell("frame", name, "Accuracy") for name in found}
+    each = [f"{percent(float(value), 1)} ({name})" for name, value in cells.items() if value is not None]
+    here = (
+        f"accuracy under protocol frame is {listed(each)}" if each else "protocol frame, the study's, is not declared"
+    )
+    return f"{PUBLISHED}; here {here}."
 
 
 def _protocol(data: Data, protocol: str) -> dict[str, Any]:
@@ -27,6 +47,8 @@ def _protocol(data: Data, protocol: str) -> dict[str, Any]:
         "name": protocol,
         "models": models,
         "rows": rows,
+        "by_infant": protocol in PATIENT_DISJOINT,
+        "folds": protocol == LEAVE_ONE_OUT,
         "winner": data.results["selected"][protocol]["winner"],
         "charts": [_chart(data, protocol, "scores"), _chart(data, protocol, "errors")],
     }

@@ -26,6 +26,7 @@ def section(data: Data) -> dict[str, Any]:
     rows = table[table["model"] == model]
     return {
         "model": model,
+        "of_models": len(there),
         "protocol": data.results["bedside"]["headline_protocol"],
         "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
         "decisions": DECISIONS | UNKNOWN if (rows["truth"] == "unknown").any() else DECISIONS,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.common.protocols import PATIENT_DISJOINT
-from stages.report.inputs import BASELINES, Data
-from stages.report.sections import leakage
-from stages.report.wording import count, needed, number, percent
+from stages.report.inputs import Data
+from stages.report.sections import every_model, leakage
+from stages.report.wording import count, interval, listed, needed
 
 CHOSEN = "chosen"  # for each infant the model that wins the doctor's rule on the rows that choose for it
 
@@ -31,18 +31,24 @@ def section(data: Data) -> dict[str, Any]:
         "leading": leading,
         "is_chosen": leading == CHOSEN,
         "verdict": _verdict(models[leading]) if leading else None,
-        "sentences": sentences(models[leading], protocol, sustained_s, decision) if leading else [],
+        "sentences": sentences(models[leading], protocol, sustained_s, decision, of_protocol["winner"])
+        if leading
+        else [],
         "absent": models.get(CHOSEN, {}).get("why"),
-        "rows": [_row(name, found) for name, found in models.items()],
+        **_table(models, sustained_s),
         "limits": bedside["limits"],
         "doubts": leakage.doubts(data, protocol),
-        "others": {name: of for name, of in bedside["protocols"].items() if name != protocol},
-        "other_rows": {
-            name: [_row(model, found) for model, found in of["models"].items()]
+        "others": {
+            name: {**of, **_table(of["models"], sustained_s)}
             for name, of in bedside["protocols"].items()
             if name != protocol
         },
     }
+
+
+def _table(models: Mapping[str, Any], sustained_s: float) -> dict[str, Any]:
+    rows = [every_model.row(name, found) for name, found in models.items()]
+    return {"rows": rows, "dashes": every_model.dashes(models, sustained_s)}
 
 
 def leading_model(data: Data) -> str | None:
@@ -59,11 +65,13 @@ def decision_words(data: Data) -> dict[str, str]:
     return {"stop": needed(found["stop"]), "target": needed(target or found["go"])}
 
 
-def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float, decision: Mapping[str, str]) -> list[str]:
+def sentences(
+    found: Mapping[str, Any], protocol: str, sustained_s: float, decision: Mapping[str, str], winner: Mapping[str, Any]
+) -> list[str]:
     """Return the verdict as a doctor would say it to another."""
     dangerous, futile, go = found["dangerous"], found["futile"], found["sustained_go"]
     unseen = "never seen in training" if protocol in PATIENT_DISJOINT else "whose neighbouring frames were in training"
-    said = [f"The chosen model was tried on {count(found['tested']['infants'], 'infant')} {unseen}."]
+    said = [f"The chosen model was tried on {count(found['tested']['infants'], 'infant')} {unseen}.", *_who(winner)]
     if dangerous["infants"] is not None:
         said.append(f"It said GO where the expert says stop ({decision['stop']}) in {_infants(dangerous)}.")
     if futile["infants"] is not None:
@@ -79,83 +87,34 @@ def sentences(found: Mapping[str, Any], protocol: str, sustained_s: float, decis
 
 def _infants(harm: Mapping[str, Any]) -> str:
     if not harm["infants_at_risk"]:
-        return f"none of {harm['of_infants']}, but in none of them it could have"
-    frames = f", {count(harm['frames'], 'frame')}" if harm["infants"] else ""
-    return f"{harm['infants'] or 'none'} of {harm['of_infants']} ({harm['infants_at_risk']} at risk{frames})"
+        return "no infant, but in none of them it could have: they have no such frames"
+    frames = f" ({count(harm['frames'], 'frame')})" if harm["infants"] else ""
+    return f"{harm['infants'] or 'none'} of the {count(harm['infants_at_risk'], 'infant')} at risk{frames}"
+
+
+def _who(winner: Mapping[str, Any]) -> list[str]:
+    """Return for how many infants nobody could be chosen, and who the chosen model is."""
+    said, of = [], sum(winner["counts"].values()) + winner["without"]
+    if winner["without"]:
+        said.append(f"For {winner['without']} of {count(of, 'infant')} no model could be chosen; they are left out.")
+    if len(winner["counts"]) > 1:
+        each = [f"{model} for {count(infants, 'infant')}" for model, infants in winner["counts"].items()]
+        said.append(f"It is several models, each chosen by other infants: {listed(each)}.")
+    elif winner["counts"]:
+        said.append(f"It is {next(iter(winner['counts']))} for every one of them.")
+    return said
 
 
 def _verdict(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {**found, "dangerous": _harm(found["dangerous"]), "futile": _harm(found["futile"]), "never": _never(found)}
+    return {
+        **found,
+        "dangerous": _harm(found["dangerous"]),
+        "futile": _harm(found["futile"]),
+        "never": every_model.never_reached(found["sustained_go"]),
+    }
 
 
 def _harm(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one kind of false GO: infants of infants with its interval, seconds, longest run."""
-    infants, of_infants = found["infants"], found["of_infants"]
-    return {
-        **found,
-        "shown": None if infants is None else f"{infants} of {of_infants}",
-        "interval": interval(found.get("interval_95")),
-        "interval_at_risk": interval(found.get("interval_95_at_risk")),
-    }
-
-
-def interval(bounds: Any, digits: int = 0) -> str | None:
-    """Return `4 % to 37 %`, or None."""
-    if not bounds or any(bound is None for bound in bounds):
-        return None
-    return f"{percent(bounds[0], digits)} to {percent(bounds[1], digits)}"
-
-
-def _never(found: Mapping[str, Any]) -> str:
-    go = found["sustained_go"]
-    if not go.get("clips_with_one"):
-        return "—"
-    return f"{len(go['never'])} of {go['clips_with_one']}"
-
-
-def _row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    if "dangerous" not in found:
-        return {
-            "model": model,
-            "why": found.get("why") or "no reason was given",
-            "cells": [],
-            "unknown": 0,
-            "baseline": model in BASELINES,
-        }
-    go = found["sustained_go"]
-    return {
-        "model": model,
-        "why": None,
-        "baseline": model in BASELINES,
-        "undecided": f"{found['go']['undecided_frames']} of {found['go']['unknown_frames']}",
-        "unknown": found["go"]["unknown_frames"],
-        "cells": [
-            *_harm_cells(found["dangerous"]),
-            *_harm_cells(found["futile"]),
-            _median(go.get("seconds")),
-            _never(found),
-            _of(found["flicker_per_s"], "mean"),
-            *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
-            _of(found["boundaries"], "median_frames", 1),
-            _median(found["agreement"]["raw"], share=True),
-        ],
-    }
-
-
-def _harm_cells(found: Mapping[str, Any]) -> list[str]:
-    harm = _harm(found)
-    shown = harm["shown"] or "—"
-    return [f"{shown} ({harm['interval']})" if harm["interval"] else shown, number(_float(found.get("seconds")), 1)]
-
-
-def _median(spread: Mapping[str, Any] | None, share: bool = False) -> str:
-    value = (spread or {}).get("median")
-    return percent(value) if share else number(_float(value), 1)
-
-
-def _of(found: Mapping[str, Any] | None, key: str, digits: int = 2) -> str:
-    return number(_float((found or {}).get(key)), digits)
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
+    """Return one kind of false GO: infants of those at risk with the interval, seconds, longest run."""
+    shown = every_model.of_those_at_risk(found)
+    return {**found, "shown": shown, "interval": interval(found.get("interval_95_at_risk"))}

@@ -1,0 +1,111 @@
+"""The table of every model at its operating point: what each finds beside what each gets wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stages.report.inputs import BASELINES
+from stages.report.wording import interval, listed, number, percent
+
+FALSE = ("dangerous", "futile")
+
+
+def row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one model's row: its cells as text, of one or two lines, or why it has none."""
+    if "dangerous" not in found:
+        why = found.get("why") or "no reason was given"
+        return {"model": model, "why": why, "cells": [], "unknown": 0, "baseline": model in BASELINES}
+    go = found["go"]
+    return {
+        "model": model,
+        "why": None,
+        "baseline": model in BASELINES,
+        "never": never_says_go(found),
+        "undecided": f"{go['undecided_frames']} of {go['unknown_frames']}",
+        "unknown": go["unknown_frames"],
+        "cells": _cells(found),
+    }
+
+
+def _cells(found: Mapping[str, Any]) -> list[str]:
+    return [
+        go_found(found),
+        *(cell for kind in FALSE for cell in (_harm(found[kind]), number(_float(found[kind].get("seconds")), 1))),
+        _delay(found["sustained_go"]),
+        never_reached(found["sustained_go"]),
+        _of(found["flicker_per_s"], "mean"),
+        *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
+        _of(found["boundaries"], "median_frames", 1),
+        percent((found["agreement"]["raw"] or {}).get("median")),
+    ]
+
+
+def never_says_go(found: Mapping[str, Any]) -> bool:
+    """Return whether a model says GO in no tested frame, so that it can neither err nor help."""
+    false = sum(found[kind]["frames"] for kind in FALSE)
+    return found["go"]["right_frames"] + found["go"]["undecided_frames"] + false == 0
+
+
+def go_found(found: Mapping[str, Any]) -> str:
+    """Return `53 of 56` over `(95 %)`: right GO frames of the expert's; in words where a model never says GO."""
+    right, there = found["go"]["right_frames"], found["go"]["expert_frames"]
+    shown = f"{right} of {there}" if there else number(None)
+    if never_says_go(found):
+        return f"{shown}:\nnever says GO"
+    return f"{shown}\n({percent(right / there)})" if there else shown
+
+
+def of_those_at_risk(harm: Mapping[str, Any]) -> str | None:
+    """Return `0 of 1 at risk`: infants with such a GO of those that have frames over which it is possible."""
+    if harm["infants"] is None:
+        return None
+    return f"{harm['infants']} of {harm['infants_at_risk']} at risk" if harm["infants_at_risk"] else "none at risk"
+
+
+def _harm(harm: Mapping[str, Any]) -> str:
+    shown, bounds = of_those_at_risk(harm) or number(None), interval(harm.get("interval_95_at_risk"))
+    return f"{shown}\n({bounds})" if bounds else shown
+
+
+def never_reached(go: Mapping[str, Any]) -> str:
+    """Return `4 of 5`: clips in which the model has no sustained right GO, of those in which the expert has one."""
+    there = go.get("clips_with_one")
+    return f"{len(go['never'])} of {there}" if there else number(None)
+
+
+def _delay(go: Mapping[str, Any]) -> str:
+    if go.get("clips_with_one") and not go.get("reached"):
+        return "none reached"
+    return number(_float((go.get("delay_s") or {}).get("median")), 1)
+
+
+def dashes(models: Mapping[str, Mapping[str, Any]], sustained_s: float) -> list[str]:
+    """Return what the dashes of the table stand for: each reason once, after the columns that it empties."""
+    columns: dict[str, list[str]] = {}
+    for found in models.values():
+        for column, why in (_absent(found, sustained_s) if "dangerous" in found else {}).items():
+            columns.setdefault(why, [])
+            columns[why] += [] if column in columns[why] else [column]
+    return [f"{listed(of)}: {why}" for why, of in columns.items()]
+
+
+def _absent(found: Mapping[str, Any], sustained_s: float) -> dict[str, str]:
+    """Return column -> why a model has a dash there."""
+    lasting, changes = found["flicker_per_s"]["why"], found["boundaries"]
+    nothing = None if found["sustained_go"]["clips_with_one"] else f"the expert has no GO of {sustained_s} s here"
+    whys = {
+        "GO found": None if found["go"]["expert_frames"] else "the expert says GO in no tested frame",
+        "seconds": found["go"]["why"],
+        "first sustained GO": lasting or nothing,
+        "flicker": lasting,
+        "changes": changes["why"] if changes["median_frames"] is None else None,
+        "agreement": None if found["agreement"]["raw"] else "the expert decides no frame",
+    }
+    return {column: why for column, why in whys.items() if why}
+
+
+def _of(found: Mapping[str, Any] | None, key: str, digits: int = 2) -> str:
+    return number(_float((found or {}).get(key)), digits)
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
