@@ -266,15 +266,27 @@ def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> 
     data = changed(tmp_path, "alexnet", go=silent, dangerous=none, futile=none)
     found = dict(rows_of(data))
     assert found["resnet18"][0] == "24 of 30\n(80\u00a0%)"
-    assert found["alexnet"][:2] == ["0 of 30:\nnever says GO", "0 of 1 at risk\n(0\u00a0% to 98\u00a0%)"]
+    assert found["alexnet"][:2] == ["0 of 30:\nnever says GO", "0 of 1\n(0–98\u00a0%)"]
     assert "never says GO" in report.page(data)
     assert "never says GO" not in found["resnet18"][0]
 
 
 def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path) -> None:
     data = changed(tmp_path, "alexnet", sustained_go={"clips_with_one": 0, "reached": 0, "never": [], "delay_s": None})
-    assert dict(rows_of(data))["alexnet"][5:7] == ["—", "—"]
+    assert dict(rows_of(data))["alexnet"][5] == "—"
     assert "First sustained GO: the expert has no GO of 0.5 s here." in report.page(data)
+
+
+@pytest.mark.parametrize(
+    ("reached", "delay", "shown"), [(2, {"median": 0.44}, "0.4\n(2 of 5)"), (0, None, "never\n(0 of 5)")]
+)
+def test_the_first_sustained_go_stands_with_its_clips(
+    tmp_path: Path, reached: int, delay: dict[str, float] | None, shown: str
+) -> None:
+    go = {"clips_with_one": 5, "reached": reached, "never": ["C001"] * (5 - reached), "delay_s": delay}
+    data = changed(tmp_path, "alexnet", sustained_go=go, boundaries={"expert": 12, "model": 7, "matched": 3})
+    assert dict(rows_of(data))["alexnet"][5] == shown
+    assert dict(rows_of(data))["alexnet"][7:9] == ["7", "3 of 12"]
 
 
 def test_one_reason_for_several_dashes_is_said_once(tmp_path: Path) -> None:

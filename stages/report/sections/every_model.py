@@ -30,10 +30,10 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
     return [
         go_found(found),
         *(cell for kind in FALSE for cell in (_harm(found[kind]), number(_float(found[kind].get("seconds")), 1))),
-        _delay(found["sustained_go"]),
-        never_reached(found["sustained_go"]),
+        _sustained(found["sustained_go"]),
         _of(found["flicker_per_s"], "mean"),
-        *(_of(found["boundaries"], name, 0) for name in ("expert", "model", "matched")),
+        _of(found["boundaries"], "model", 0),
+        _matched(found["boundaries"]),
         _of(found["boundaries"], "median_frames", 1),
         percent((found["agreement"]["raw"] or {}).get("median")),
     ]
@@ -62,8 +62,12 @@ def of_those_at_risk(harm: Mapping[str, Any]) -> str | None:
 
 
 def _harm(harm: Mapping[str, Any]) -> str:
-    shown, bounds = of_those_at_risk(harm) or number(None), interval(harm.get("interval_95_at_risk"))
-    return f"{shown}\n({bounds})" if bounds else shown
+    if harm["infants"] is None:
+        return number(None)
+    there, bounds = harm["infants_at_risk"], interval(harm.get("interval_95_at_risk"))
+    shown = f"{harm['infants']} of {there}" if there else "none at risk"  # the heading says of whom
+    short = bounds.replace("\u00a0% to ", "–") if bounds else ""  # 3–65 %: the table has no room for sentences
+    return f"{shown}\n({short})" if short else shown
 
 
 def never_reached(go: Mapping[str, Any]) -> str:
@@ -72,10 +76,21 @@ def never_reached(go: Mapping[str, Any]) -> str:
     return f"{len(go['never'])} of {there}" if there else number(None)
 
 
-def _delay(go: Mapping[str, Any]) -> str:
-    if go.get("clips_with_one") and not go.get("reached"):
-        return "none reached"
-    return number(_float((go.get("delay_s") or {}).get("median")), 1)
+def _sustained(go: Mapping[str, Any]) -> str:
+    """Return seconds over the clips that reach one: `0.4` over `(1 of 5)`; in words where none does."""
+    there, reached = go.get("clips_with_one"), go.get("reached")
+    if not there:
+        return number(None)
+    if not reached:
+        return f"never\n(0 of {there})"
+    return f"{number(_float((go['delay_s'] or {}).get('median')), 1)}\n({reached} of {there})"
+
+
+def _matched(changes: Mapping[str, Any]) -> str:
+    """Return `30 of 67`: the expert's changes that a change of the model matches, of all."""
+    if changes.get("matched") is None:
+        return number(None)
+    return f"{number(_float(changes['matched']), 0)} of {number(_float(changes['expert']), 0)}"
 
 
 def dashes(models: Mapping[str, Mapping[str, Any]], sustained_s: float) -> list[str]:
