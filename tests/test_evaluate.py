@@ -223,6 +223,7 @@ def test_plots_hold_the_table_s_numbers(whole: Path) -> None:
     assert len(curves) == (1 + 1 + 3) * 3 * 2 * 3  # folds, models, sides, epochs
     roc = pd.read_csv(folder / "roc.csv")
     assert (roc.groupby(["protocol", "model", "label"]).size() <= 200).all()
+    assert roc["panel"].str.endswith(", infants pooled").equals(roc["protocol"] != "frame")
     for (protocol, model, label), curve in roc.groupby(["protocol", "model", "label"]):
         area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
         assert area == pytest.approx(table.loc[(protocol, model), f"{label} ROC AUC"], abs=1e-3)

@@ -14,7 +14,7 @@ from stages.common.evaluation.decision import DECISIONS, Decision
 from stages.common.evaluation.predictions import Training
 from stages.common.evaluation.rule import COUNTED, Rule
 from stages.common.evaluation.scores import FP, confusion
-from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.evaluate.comparison import Figures, decisions_of
 
 KEYS = ("protocol", "model", "label", "panel", "point")
@@ -111,12 +111,13 @@ def _scored(
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]]:
     """Yield (protocol, model, label, panel), known truth and scores of every curve that exists."""
     test = rows.on("test") & (protocol != LEAVE_ONE_OUT)  # scores of different networks share no scale
+    pooled = ", infants pooled" if protocol in PATIENT_DISJOINT else ""  # areas of each infant are evidence's
     for model, answers in models.items():
         for column, label in enumerate(labels):
             known = test & ~np.isnan(rows.truth[:, column])
             truth = rows.truth[known, column]
             if answers.scores is not None and len(np.unique(truth)) == 2:
-                yield (protocol, model, label, f"{protocol}: {label}"), truth, answers.scores[known, column]
+                yield (protocol, model, label, f"{protocol}: {label}{pooled}"), truth, answers.scores[known, column]
 
 
 def _thinned(keys: tuple[str, ...], **columns: NDArray[np.float64]) -> pd.DataFrame:
