@@ -22,13 +22,15 @@ from dvc.repo import Repo
 from operations.comment import dvc
 from operations.labels_of import Sheets, sheets_of, without_rows, without_sheets
 from stages.common.clips.cohort import MASKS, TABLE, Clip, read_clips
+from stages.common.clips.folder import CohortName
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import write_text
 from stages.common.core.params import read_params
 from stages.common.sheets.settings import LabelParams
 
 COHORTS = Path("data/cohorts")
-LEFTOVERS = (Path(".dvc/tmp/exps"), Path(".search"))  # copies that queues and searches work in
+# copies that queues and searches work in, and networks half trained
+LEFTOVERS = (Path(".dvc/tmp/exps"), Path(".search"), Path(".checkpoints"))
 BEYOND = """What no command here can reach, and a person must see to:
   - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each
   - reports, bundles and tables that were handed on, and backups
@@ -40,7 +42,7 @@ Then `dvc repro`, and commit."""
 class Params(LabelParams):
     """What is read of params.yaml."""
 
-    cohort: str
+    cohort: CohortName
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def plan(patient: str, params: Params) -> Withdrawal:
     own = [clip for clip in clips if clip.patient == patient]
     if not own or len(patients) == 1:
         raise PipelineError(f"{cohort / TABLE}: expected {patient} among other patients, got {', '.join(patients)}.")
-    masks = [path for clip in own for path in (cohort / MASKS).glob(f"{clip.path.stem}.*")]
+    stems = {clip.path.stem for clip in own}
+    masks = sorted(path for path in (cohort / MASKS).glob("*") if path.stem in stems)
     return Withdrawal(
         cohort, own, [*(clip.path for clip in own), *masks], sheets_of(cohort, clips, own, params.label_merge)
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from openpyxl import load_workbook
+from pydantic import ValidationError
 
+from operations import withdraw
 from operations.labels_of import sheets_of, without_rows, without_sheets
 from stages.common.clips.cohort import read_clips
 from tests.clip_factory import speckle, write_video
@@ -82,7 +84,11 @@ def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path)
         for name in ("KURT left", "KURT right")
     }
     others = digests(project / "data/cohorts/mine/clips") - own
-    everywhere = (*(project / name for name in ("data", "metrics", ".dvc")), project.parent / "remote")
+    half_trained = project / ".checkpoints/train/patient-0-1-resnet18/key.pt"
+    half_trained.parent.mkdir(parents=True)
+    half_trained.write_bytes(b"learnt from KURT")
+    names = ("data", "metrics", ".dvc", ".checkpoints")
+    everywhere = (*(project / name for name in names), project.parent / "remote")
     assert own <= digests(*everywhere)  # the search would find them
     done = run_module(project, "operations.withdraw", "P002", "--do")
     assert done.returncode == 0, done.stderr
@@ -137,6 +143,28 @@ def test_sheets_go_from_every_form_of_label_file(tmp_path: Path, form: str) -> N
     assert {title for path, titles in left.items() for title in titles if path.name != "labels_ann.xlsx"} == expected
     assert not [path for path, content in contents(cohort) if b"KURT" in content and path.name != "clips.csv"
                 and path.suffix != ".mkv"]  # fmt: skip
+
+
+def test_masks_go_with_their_clip_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = tmp_path / "data/cohorts/mine"
+    write_mine(cohort)
+    (cohort / "clips/KURT left.mkv").rename(cohort / "clips/KURT [left].mkv")  # brackets are a pattern's, too
+    table = cohort / "clips.csv"
+    table.write_text(table.read_text().replace("clips/KURT left.mkv", "clips/KURT [left].mkv"))
+    cohort.with_name("mine.dvc").touch()
+    (cohort / "masks").mkdir()
+    for name in ("KURT [left].mkv", "KURT l.mkv", "MIA.mkv"):
+        (cohort / "masks" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    params = withdraw.Params.model_validate({**settings().model_dump(), "cohort": "mine"})
+    found = withdraw.plan("P002", params)
+    assert [path.name for path in found.files if path.parent.name == "masks"] == ["KURT [left].mkv"]
+
+
+@pytest.mark.parametrize("cohort", ["../mine", "/etc", "a/b"])
+def test_a_cohort_outside_the_data_is_refused(cohort: str) -> None:
+    with pytest.raises(ValidationError, match="cohort"):
+        withdraw.Params.model_validate({**settings().model_dump(), "cohort": cohort})
 
 
 def test_other_cells_of_a_csv_stay_as_they_are() -> None:
