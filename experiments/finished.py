@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from dvc.api import DVCFileSystem
 
+from experiments.run_dvc import dvc
 from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_by
 from stages.common.evaluation.reading import LABELS, PREDICTIONS, SPLIT, Declared, Protocoled, read_answers
@@ -46,11 +45,7 @@ def exp_show(rev: str) -> list[dict[str, Any]]:
     Raises:
         PipelineError: DVC fails.
     """
-    words = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--rev", rev]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PipelineError(f"`dvc exp show` failed: {done.stderr.strip()}")
-    shown: list[dict[str, Any]] = json.loads(done.stdout)
+    shown: list[dict[str, Any]] = json.loads(dvc("exp", "show", "--json", "--rev", rev))
     return shown
 
 

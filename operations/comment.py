@@ -12,15 +12,14 @@ Numbers, parameters and charts alone: no picture of a patient is read here, what
 import argparse
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 
-from stages.common.core.errors import PipelineError, run
+from experiments.run_dvc import dvc
+from stages.common.core.errors import run
 from stages.common.core.params import PARAMS_FILE, load_yaml
 
 EVIDENCE = Path("metrics/evidence.json")
@@ -29,18 +28,6 @@ PHANTOM = "phantom"
 SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  # and two rates of every label
 RATES = ("sensitivity", "specificity")
 SCALE = 1.5  # of the pictures: sharp on a screen of double density, small enough to load
-
-
-def dvc(*arguments: str) -> str:
-    """Return what `dvc ...` prints.
-
-    Raises:
-        PipelineError: DVC fails; with its own words.
-    """
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PipelineError(f"`dvc {' '.join(arguments)}` failed: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def cell(found: Mapping[str, Any] | None) -> str:

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import PipelineError
 from stages.common.core.files import replacing, write_text
-from stages.common.sheets.csv_file import DELIMITERS
+from stages.common.sheets.csv_file import delimiter_of
 from stages.common.sheets.files import label_files, read_files
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import normal
@@ -57,7 +57,7 @@ def without_sheets(sheets: Sheets, clip_column: str) -> None:
 
 def without_rows(text: str, column: str, names: Sequence[str]) -> str:
     """Return a CSV's text without the rows that have one of `names` in `column`; other cells stay as they are."""
-    delimiter = max(DELIMITERS, key=text.split("\n", 1)[0].count)
+    delimiter = delimiter_of(text.split("\n", 1)[0])
     rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
     place = [normal(title) for title in rows[0]].index(normal(column))
     kept = io.StringIO()

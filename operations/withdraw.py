@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from operations.comment import dvc
+from experiments.run_dvc import dvc
 from operations.labels_of import Sheets, sheets_of, without_rows, without_sheets
 from stages.common.clips.cohort import MASKS, TABLE, Clip, read_clips
 from stages.common.clips.folder import CohortName

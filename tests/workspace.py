@@ -89,6 +89,12 @@ def dvc(folder: Path, *arguments: str, check: bool = True) -> subprocess.Complet
     return done
 
 
+def stage(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m stages.<words>` in `folder`, without DVC, and return what it printed."""
+    command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:]]
+    return subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True)
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Run `git ...` in `folder` and return what it printed."""
     done = subprocess.run(

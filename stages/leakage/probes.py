@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -125,8 +126,7 @@ def patient_aucs(truth: Values, scores: Values, patients: NDArray[np.object_]) -
 
 def with_several_clips(patients: NDArray[np.object_], clips: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Return (N,) whether a frame's patient has more than one clip among these."""
-    several = [patient for patient in set(patients) if len(set(clips[patients == patient])) > 1]
-    return np.isin(patients.astype(str), [str(patient) for patient in several])
+    return (pd.Series(clips).groupby(patients).transform("nunique") > 1).to_numpy()
 
 
 def probe_folds(

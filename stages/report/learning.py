@@ -24,7 +24,7 @@ def learning(params: Mapping[str, Any]) -> dict[str, Any]:
 def _loss(imbalance: Mapping[str, Any]) -> str:
     gamma = imbalance["focal_gamma"]
     loss = f"Focal loss (gamma {gamma:g})" if gamma else "Binary cross-entropy"
-    return loss + (", a label's positives weighing as much as its negatives," if imbalance["pos_weight"] else "")
+    return loss + (" with a label's positives weighing as much as its negatives" if imbalance["pos_weight"] else "")
 
 
 def _learns(train: Mapping[str, Any]) -> str:

@@ -5,8 +5,6 @@ Measured on the repository's own finished `dvc repro`.
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from tests.workspace import ROOT, copy_project, environment, read_params_file
+from tests.workspace import ROOT, copy_project, read_params_file, stage
 
 PLACE = Path("data/predictions/frame/0")
 
@@ -56,8 +54,7 @@ def measure() -> dict[str, Any]:
 def _beside_control(
     model: str, twin: Path, place: Path, truth: pd.DataFrame, labels: list[str], seed: int
 ) -> dict[str, Any]:
-    command = [sys.executable, "-m", "stages.train", "frame", "0", model, "--without", "bundle", "features"]
-    subprocess.run(command, cwd=twin, env=environment(twin), check=True, capture_output=True)
+    stage(twin, "train", "frame", "0", model, "--without", "bundle", "features")
     history = pd.read_csv(ROOT / f"data/curves/frame/0/{seed}/{model}/history.csv")
     figures = json.loads((ROOT / f"metrics/models/frame/{model}.json").read_text(encoding="utf-8"))
     return {

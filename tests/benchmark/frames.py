@@ -19,7 +19,7 @@ from stages.augment import methods as augment
 from stages.common.core.params import one_entry
 from stages.common.variants import VARIANT_NAMES
 from stages.extract_frames import PNG
-from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params
+from tests.workspace import ROOT, copy_project, read_params_file, set_params, stage
 
 SIZE = 224  # px, the study's
 SAMPLE = 400  # frames the bare calls are timed on
@@ -28,7 +28,7 @@ SAMPLE = 400  # frames the bare calls are timed on
 def run_stage(folder: Path, *words: str) -> float:
     """Return the wall time of one stage's command, the interpreter's start included."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment(folder), check=True, capture_output=True)
+    stage(folder, *words)
     return time.perf_counter() - start
 
 
@@ -70,10 +70,10 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = copy_project(Path(name) / "study")
         set_params(folder, {"size_px": SIZE, "phantom.scale": 1.0, "preprocess.equalize.blur_px": 7})
-        phantom_s = run_stage(folder, "stages.phantom")
-        extract_s = run_stage(folder, "stages.extract_frames")
-        augment_s = sum(run_stage(folder, "stages.augment", name) for name in VARIANT_NAMES)
-        preprocess_s = sum(run_stage(folder, "stages.preprocess", name) for name in VARIANT_NAMES)
+        phantom_s = run_stage(folder, "phantom")
+        extract_s = run_stage(folder, "extract_frames")
+        augment_s = sum(run_stage(folder, "augment", name) for name in VARIANT_NAMES)
+        preprocess_s = sum(run_stage(folder, "preprocess", name) for name in VARIANT_NAMES)
         frames = len(pd.read_csv(folder / "data/extract_frames/frames.csv"))
         bare = _bare(folder, frames)
     variants = len(VARIANT_NAMES)

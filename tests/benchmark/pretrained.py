@@ -2,8 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pandas as pd
 from stages.common.networks.weights import LIST
 from stages.common.variants import VARIANT_NAMES
 from tests.benchmark.controls import mean_auc
-from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params
+from tests.workspace import ROOT, copy_project, read_params_file, set_params, stage
 
 SEED = 5  # of the other phantom, its split and its trainings; not the shipped one
 
@@ -28,10 +26,10 @@ def measure() -> dict[str, Any]:
         changes = {"seed": SEED, "epochs": max(1, params["epochs"] // 2), "protocols": {"frame": {}}}
         set_params(folder, changes | {"train.weights": "weights", "train.weights_sha256": digest})
         for words in (["phantom"], ["extract_frames"], ["label_merge"], ["split"]):
-            _stage(folder, *words)
+            stage(folder, *words)
         for variant in VARIANT_NAMES:
-            _stage(folder, "augment", variant)
-            _stage(folder, "preprocess", variant)
+            stage(folder, "augment", variant)
+            stage(folder, "preprocess", variant)
         truth = pd.read_csv(folder / "data/label_merge/labels.csv")
         return {model: _trained(folder, model, truth, labels) for model in params["architectures"]}
 
@@ -47,15 +45,8 @@ def gather_weights(folder: Path, models: list[str], seed: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _stage(folder: Path, *words: str) -> str:
-    command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:]]
-    return subprocess.run(
-        command, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True
-    ).stderr
-
-
 def _trained(folder: Path, model: str, truth: pd.DataFrame, labels: list[str]) -> dict[str, Any]:
-    said = _stage(folder, "train", "frame", "0", model, "--without", "bundle", "features")
+    said = stage(folder, "train", "frame", "0", model, "--without", "bundle", "features").stderr
     history = pd.read_csv(folder / f"data/curves/frame/0/{SEED}/{model}/history.csv")
     place = folder / f"data/predictions/frame/0/{SEED}/{model}.csv"
     return {

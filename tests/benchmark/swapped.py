@@ -7,7 +7,6 @@ features learns from those. Both are scored on the true labels of infants they n
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from stages.common.protocols import LEAVE_ONE_OUT, declared
-from tests.workspace import ROOT, copy_project, environment, read_params_file, set_params
+from stages.leakage.probes import patient_aucs
+from tests.workspace import ROOT, copy_project, read_params_file, set_params, stage
 
 LABELS = Path("data/label_merge/labels.csv")
 READ = ("extract_frames", "label_merge", "split", "preprocess")  # all that training reads, and texture beside it
@@ -57,12 +56,8 @@ def auc_by_infant(said: pd.DataFrame, truth: pd.DataFrame, labels: list[str]) ->
     known = truth.merge(said, on="frame_id", suffixes=("", "_said"))
     means = []
     for label in labels:
-        both = [
-            roc_auc_score(of[label], of[f"{label}_said"])
-            for _, of in known.dropna(subset=[label]).groupby("patient")
-            if of[label].nunique() == 2
-        ]
-        means.append(np.mean(both))
+        areas = patient_aucs(known[label].to_numpy(float), known[f"{label}_said"], known["patient"].to_numpy(object))
+        means.append(np.mean(list(areas.values())))
     return float(np.mean(means))
 
 
@@ -114,13 +109,12 @@ def _trained_twin(folder: Path, protocol: str, folds: list[str], params: dict[st
     for architecture in params["architectures"]:
         for fold in folds:
             _run(twin, "train", protocol, fold, architecture, "--without", "bundle")
-    for stage, section in {"classify": "baselines", "sequence": "sequences"}.items():
+    for kind, section in {"classify": "baselines", "sequence": "sequences"}.items():
         for system in params[section]:
-            _run(twin, stage, system)
+            _run(twin, kind, system)
     return twin
 
 
-def _run(folder: Path, stage: str, *words: str) -> None:
-    print(f"swapped labels: {stage} {' '.join(words)}", file=sys.stderr)
-    command = [sys.executable, "-m", f"stages.{stage}", *words]
-    subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True)
+def _run(folder: Path, *words: str) -> None:
+    print(f"swapped labels: {' '.join(words)}", file=sys.stderr)
+    stage(folder, *words)

@@ -29,12 +29,12 @@ def measure() -> dict[str, Any]:
         page.mkdir()
         with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):  # what split says of these
             _predictions(folder)
-        times = {stage: run_stage(folder, f"stages.{stage}") for stage in ("evaluate", "evidence")}
+        times = {stage: run_stage(folder, stage) for stage in ("evaluate", "evidence")}
         made = Made(page, models=NETWORKS, protocols=PROTOCOLS, clips=CLIPS, frames=FRAMES)
         with contextlib.chdir(page):
             made.write()
         _with_code(page)
-        times["report"] = run_stage(page, "stages.report")
+        times["report"] = run_stage(page, "report")
         mib = (page / "metrics/report.html").stat().st_size / 2**20
     figures: dict[str, Any] = {f"{stage}_s": round(seconds, 1) for stage, seconds in times.items()}
     return figures | {"evaluate_and_report_s": round(times["evaluate"] + times["report"], 1), "page_mib": round(mib, 2)}

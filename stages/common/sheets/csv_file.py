@@ -68,6 +68,11 @@ def read_folder(path: Path, name: str, expert: str) -> tuple[list[Sheet], list[F
     return sheets, findings
 
 
+def delimiter_of(heading: str) -> str:
+    """Return the delimiter that a heading has most of."""
+    return max(DELIMITERS, key=heading.count)
+
+
 def _rows(path: Path, name: str) -> tuple[list[Row], list[Finding]]:
     """Return the rows that hold anything, numbered by the line on which they end."""
     try:
@@ -78,7 +83,7 @@ def _rows(path: Path, name: str) -> tuple[list[Row], list[Finding]]:
         with path.open(encoding="utf-8-sig", newline="") as file:  # -sig: Excel's 'CSV UTF-8' begins with a mark
             heading = file.readline()
             file.seek(0)
-            reader = csv.reader(file, delimiter=max(DELIMITERS, key=heading.count), strict=True)
+            reader = csv.reader(file, delimiter=delimiter_of(heading), strict=True)
             rows = [Row(reader.line_num, tuple(cells)) for cells in reader]
     except UnicodeDecodeError as error:
         return [], [unreadable(name, "UTF-8 text", f"byte {error.start} that is none", "Save it as 'CSV UTF-8'.")]

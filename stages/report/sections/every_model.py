@@ -54,26 +54,14 @@ def go_found(found: Mapping[str, Any]) -> str:
     return f"{shown}\n({percent(right / there)})" if there else shown
 
 
-def of_those_at_risk(harm: Mapping[str, Any]) -> str | None:
-    """Return `0 of 1 at risk`: infants with such a GO of those that have frames over which it is possible."""
-    if harm["infants"] is None:
-        return None
-    return f"{harm['infants']} of {harm['infants_at_risk']} at risk" if harm["infants_at_risk"] else "none at risk"
-
-
 def _harm(harm: Mapping[str, Any]) -> str:
+    """Return `0 of 1` over `(0–98 %)`: infants with such a GO of those with frames over which it is possible."""
     if harm["infants"] is None:
         return number(None)
     there, bounds = harm["infants_at_risk"], interval(harm.get("interval_95_at_risk"))
     shown = f"{harm['infants']} of {there}" if there else "none at risk"  # the heading says of whom
     short = bounds.replace("\u00a0% to ", "–") if bounds else ""  # 3–65 %: the table has no room for sentences
     return f"{shown}\n({short})" if short else shown
-
-
-def never_reached(go: Mapping[str, Any]) -> str:
-    """Return `4 of 5`: clips in which the model has no sustained right GO, of those in which the expert has one."""
-    there = go.get("clips_with_one")
-    return f"{len(go['never'])} of {there}" if there else number(None)
 
 
 def _sustained(go: Mapping[str, Any]) -> str:

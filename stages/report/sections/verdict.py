@@ -110,11 +110,9 @@ def _verdict(found: Mapping[str, Any]) -> dict[str, Any]:
         **found,
         "dangerous": _harm(found["dangerous"]),
         "futile": _harm(found["futile"]),
-        "never": every_model.never_reached(found["sustained_go"]),
     }
 
 
 def _harm(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return one kind of false GO: infants of those at risk with the interval, seconds, longest run."""
-    shown = every_model.of_those_at_risk(found)
-    return {**found, "shown": shown, "interval": interval(found.get("interval_95_at_risk"))}
+    return {**found, "interval": interval(found.get("interval_95_at_risk"))}
