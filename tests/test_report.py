@@ -398,6 +398,19 @@ def test_a_clip_without_times_is_counted_in_frames() -> None:
     assert timelines.spells(timed, "decision")[["from", "to"]].to_numpy().tolist() == [[4, 7]]
 
 
+@pytest.mark.parametrize(
+    ("truth", "decision", "said"),
+    [
+        (["GO", "stop", "unknown", "no view"], ["GO", "GO", "GO", "no view"], "in 67\u00a0% of 3 frames"),
+        (["unknown"], ["GO"], "the expert decides no frame"),
+    ],
+)
+def test_each_clip_says_how_far_the_model_agrees_with_the_expert(
+    truth: list[str], decision: list[str], said: str
+) -> None:
+    assert said in timelines.agreement(pd.DataFrame({"truth": truth, "decision": decision}))
+
+
 def test_a_model_shown_in_place_of_the_chosen_one_says_why(tmp_path: Path, page: str) -> None:
     assert "as an example and not as the best" not in page
     made = data_of(tmp_path)

@@ -8,7 +8,7 @@ import pandas as pd
 from stages.report.charts import DECISIONS, LABELS, UNKNOWN, Chart, finished, values
 from stages.report.inputs import Data
 from stages.report.sections.verdict import leading_model
-from stages.report.wording import words
+from stages.report.wording import count, percent, words
 
 EXPERT, MODEL, HALF = 1.42, 1.19, 0.085  # heights of the two strips above the probabilities' 0 to 1, and half a strip
 AXIS = alt.Axis(
@@ -71,7 +71,17 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     says = (
         f"Clip {clip} of infant {patient}: strips of the expert's and the model's decisions over lines of probability."
     )
-    return finished(strips + _probabilities(timed, labels), says, f"{clip}, infant {patient}", height=130)
+    title = f"{clip}, infant {patient}: {agreement(rows)}"
+    return finished(strips + _probabilities(timed, labels), says, title, height=130)
+
+
+def agreement(rows: pd.DataFrame) -> str:
+    """Return in how many of a clip's frames the model decides as the expert, of those in which the expert decides."""
+    decided = rows[rows["truth"] != "unknown"]
+    if not len(decided):
+        return "the expert decides no frame"
+    alike = int((decided["truth"] == decided["decision"]).sum())
+    return f"agrees with the expert in {percent(alike / len(decided))} of {count(len(decided), 'frame')}"
 
 
 def _probabilities(rows: pd.DataFrame, labels: list[str]) -> alt.Chart:
