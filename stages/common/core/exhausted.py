@@ -64,7 +64,7 @@ def _of_disk(error: BaseException) -> str | None:
 def _of_memory(error: BaseException) -> str | None:
     if isinstance(error, BrokenExecutor):
         why = "a worker was killed, as the system does when memory runs out"
-    elif isinstance(error, MemoryError) or any(sign in str(error) for sign in MEMORY):
+    elif _lacks_memory(error):
         why = "no memory left" + (f" ({str(error).splitlines()[0]})" if str(error) else "")
     else:
         return None
@@ -73,6 +73,11 @@ def _of_memory(error: BaseException) -> str | None:
         f"{_stage()}: {why}; {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free. Close other "
         "programs, or ask for less (size_px, train.batch_size, extract_frames.max_frames), then run `dvc repro` again."
     )
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM  # the system's answer to a map or a process
+    return refused or isinstance(error, MemoryError) or any(sign in str(error) for sign in MEMORY)
 
 
 def _stage() -> str:
