@@ -65,11 +65,12 @@ def written(project: Path) -> dict[Path, bytes]:
     """Return what the run wrote anywhere in the project, once a content: DVC's cache holds most of it again."""
     seen = set((project.parent / "before.txt").read_text(encoding="utf-8").split())
     files = {}
-    for path in sorted(path for path in project.rglob("*") if path.is_file()):
-        content = path.read_bytes()
+    everything = (path.relative_to(project) for path in project.rglob("*") if path.is_file())
+    for name in sorted(everything, key=lambda name: (name.parts[0] == ".dvc", name)):
+        content = (project / name).read_bytes()
         if digest(content) not in seen:
             seen.add(digest(content))
-            files[path.relative_to(project)] = content
+            files[name] = content
     return files
 
 
