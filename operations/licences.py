@@ -31,9 +31,10 @@ def locked(text: str) -> list[tuple[str, str]]:
 def licence_of(package: Distribution) -> str:
     """Return the licence that a package states: its SPDX expression, else its classifiers, else its own words."""
     metadata = package.metadata
-    expression = metadata.get("License-Expression")
+    expression = (metadata.get_all("License-Expression") or [""])[0]
     classifiers = [entry.rsplit(" :: ", 1)[-1] for entry in metadata.get_all("Classifier", []) if "License ::" in entry]
-    stated = expression or "; ".join(classifiers) or (metadata.get("License") or "not stated").strip().splitlines()[0]
+    words = (metadata.get_all("License") or ["not stated"])[0]
+    stated = expression or "; ".join(classifiers) or words.strip().splitlines()[0]
     return stated.replace("|", "/").strip()
 
 
