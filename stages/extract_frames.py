@@ -11,10 +11,8 @@ Frames are counted by decoding. All clips are checked before anything is refused
 of a clip is written.
 """
 
-import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +26,7 @@ from stages.common.clips.cine import CutParams, Survey, covered_share, covers, d
 from stages.common.clips.cohort import Clip, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import CohortName
-from stages.common.core.errors import PipelineError, Problem, raise_all, run
+from stages.common.core.errors import Problem, raise_all, run
 from stages.common.core.files import replacing
 from stages.common.core.params import read_params
 from stages.common.core.progress import in_parallel
@@ -81,10 +79,9 @@ def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Proble
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """Write a grey or RGB picture without loss. Raises PipelineError where the disk refuses it."""
+    """Write a grey or RGB picture without loss."""
     stored = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if picture.ndim == 3 else picture
-    if not cv2.imwrite(str(path), stored, PNG):
-        raise PipelineError(f"{path} cannot be written. Check that the disk has room and the folder is yours.")
+    path.write_bytes(cv2.imencode(".png", stored, PNG)[1].tobytes())  # imwrite would keep the reason to itself
 
 
 def _frame_row(clip: Clip, index: int, time_s: float | None) -> tuple[Any, ...]:
@@ -122,8 +119,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     """
     listing = check_clips(cohort)
     clips = listing.clips
-    with replacing(out) as folder, ExitStack() as failing:
-        failing.callback(shutil.rmtree, folder, ignore_errors=True)  # else pictures of patients stay in *.partial
+    with replacing(out) as folder:
         work = partial(extract_clip, folder=folder, params=params)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
@@ -133,7 +129,6 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
-        failing.pop_all()
     _say(table, listing.notes)
     return table
 

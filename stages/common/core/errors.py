@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stages.common.core.exhausted import said_of
 from stages.common.core.parent import end_with_dvc
 
 
@@ -53,10 +54,16 @@ def raise_all(problems: Sequence[Problem], summary: str) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`; a `PipelineError` becomes its message on stderr and exit status 1.
 
-    Started by `dvc`, the process ends with it.
+    So does a full disk or memory. Any other exception is a bug, and shows its traceback. Started by `dvc`, the process
+    ends with it.
     """
     end_with_dvc()
     try:
         main()
     except PipelineError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        said = said_of(error)
+        if said is None:
+            raise
+        sys.exit(f"error: {said}")

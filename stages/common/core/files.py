@@ -17,11 +17,16 @@ from numpy.typing import NDArray
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that becomes `path` when the block ends without error."""
+    """Yield a temporary sibling of `path` that becomes `path` when the block ends without error, and else is gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     _remove(partial)
-    yield partial
+    try:
+        yield partial
+    except BaseException as error:
+        _remove(partial)  # on a full disk it would keep the next run from starting; and it may show patients
+        error.add_note(f"while writing {path}")  # a write that fails does not say of what
+        raise
     if path.is_dir():
         shutil.rmtree(path)  # a rename cannot put a folder over a filled one
     partial.replace(path)

@@ -1,9 +1,13 @@
-"""A stage ends with the `dvc` that started it: as an orphan it would go on writing where the next run writes, too."""
+"""A stage ends with the `dvc` that started it, and a stage's workers with the stage.
+
+As orphans they would go on writing where the next run writes, too.
+"""
 
 import os
 import sys
 import threading
 import time
+from functools import cache
 
 import psutil
 
@@ -17,6 +21,22 @@ def end_with_dvc() -> None:
     above = next((process for process in psutil.Process().parents() if _is_dvc(process)), None)
     if above is not None:
         threading.Thread(target=_watch, args=(above,), daemon=True).start()
+
+
+@cache  # one watch a worker, whatever the number of its tasks
+def end_with_stage(pid: int) -> None:
+    """In a worker process, watch the stage `pid` that started it; in the stage itself, do nothing.
+
+    joblib's workers notice an end only once they have done all that was handed to them, and then wait for minutes.
+    """
+    if os.getpid() != pid:
+        threading.Thread(target=_watch_stage, args=(pid,), daemon=True).start()
+
+
+def _watch_stage(pid: int) -> None:
+    while os.getppid() == pid:
+        time.sleep(EVERY_S / 4)  # less than a new run needs to start
+    os._exit(1)
 
 
 def _is_dvc(process: psutil.Process) -> bool:

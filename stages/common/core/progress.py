@@ -1,10 +1,14 @@
 """Frame work on all cores with a progress bar that a log file never sees."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 from tqdm import tqdm
+
+from stages.common.core.parent import end_with_stage
 
 Item = TypeVar("Item")
 CHUNK = 64  # frames handed to a worker at a time: 10 MB of colour pictures at 224 px
@@ -34,5 +38,12 @@ def in_parallel(
             wants processes.
     """
     prefer = "threads" if threads else "processes"
-    results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(work)(item) for item in items)
+    watched = partial(_watched, work, os.getpid())
+    results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(watched)(item) for item in items)
     yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
+
+
+def _watched(work: Callable[[Item], Any], stage: int, item: Item) -> Any:
+    """Do the work in a process that does not outlive the stage."""
+    end_with_stage(stage)
+    return work(item)
