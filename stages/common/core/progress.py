@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from stages.common.core.dask import on_cluster
+
 Item = TypeVar("Item")
 CHUNK = 64  # frames handed to a worker at a time: 10 MB of colour pictures at 224 px
 
@@ -26,7 +28,8 @@ def in_parallel(
 ) -> Iterator[tuple[Item, Any]]:
     """Yield `(item, work(item))` in the order of `items`, computed on all cores, a few ahead of the reader.
 
-    joblib keeps the order and takes other backends (`joblib.parallel_config("dask")`): the way past one machine.
+    joblib keeps the order. Where DASK_SCHEDULER_ADDRESS is set, all cores are those of a cluster: then `work` must be
+    picklable in any case, and what it holds travels with every item.
 
     Args:
         work: picklable when `threads` is false: a module-level function or a `functools.partial` of one.
@@ -34,5 +37,6 @@ def in_parallel(
             wants processes.
     """
     prefer = "threads" if threads else "processes"
-    results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(work)(item) for item in items)
-    yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
+    with on_cluster():
+        results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(work)(item) for item in items)
+        yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
