@@ -1,7 +1,8 @@
 """Does every object of DVC's cache still hold what its name says? DVC itself trusts a local object for ever.
 
     python -m operations.cache                   check the cache of this repository
-    python -m operations.cache ../remote         or a remote that is a folder
+    python -m operations.cache phantom           or a remote by its name: a folder, S3 or SSH
+    python -m operations.cache ../copy           or any folder that is a cache or a remote
     python -m operations.cache --heal            and remove what is damaged, so that it is fetched or made again
 
 Reads   every object, named by the MD5 of its bytes
@@ -15,8 +16,11 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
 from stages.common.core.errors import PipelineError, run
@@ -25,10 +29,27 @@ from stages.common.core.progress import in_parallel
 OBJECTS = "files/md5"  # below a cache and below a remote alike
 NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 FOLDER = ".dir"  # ends the name of an object that lists a folder's files
-REMEDY = (
-    "Run `python -m operations.cache --heal`, then `dvc pull` where a remote has them, or `dvc repro`, which makes "
-    "them again."
-)
+PART = 1 << 20  # bytes read at a time
+REMEDY = "Run the same command with --heal. Then {}."
+CACHE_HEALS = "`dvc pull` where a remote has them, or `dvc repro`, which makes them again"
+REMOTE_HEALS = "`dvc push` from a clone that has them in a sound cache, which `python -m operations.cache` tells there"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A cache or a remote.
+
+    Attributes:
+        name: as a person calls it.
+        fs: DVC's file system of it.
+        root: the folder of its objects there.
+        heals: what brings damaged objects back, once they are removed.
+    """
+
+    name: str
+    fs: Any
+    root: str
+    heals: str
 
 
 @dataclass(frozen=True)
@@ -37,37 +58,68 @@ class Checked:
 
     Attributes:
         objects: how many were read.
-        damaged: those whose bytes are not what their name says, sorted.
+        damaged: paths of those whose bytes are not what their name says, sorted.
         strange: files whose names are no hashes, such as what a killed transfer left; nothing reads them.
     """
 
     objects: int
-    damaged: list[Path]
-    strange: list[Path]
+    damaged: list[str]
+    strange: list[str]
 
 
-def is_damaged(path: Path) -> bool:
+def store(repo: Repo, asked: str | None) -> Store:
+    """Return the cache, the remote or the folder that `asked` names."""
+    if asked is None:
+        odb = repo.cache.local
+        return Store(str(Path(odb.path).parents[1]), odb.fs, odb.path, CACHE_HEALS)
+    if asked in repo.config["remote"]:
+        odb = repo.cloud.get_remote(asked).odb
+        return Store(f"remote {asked}", odb.fs, odb.path, REMOTE_HEALS)
+    return Store(asked, LocalFileSystem(), str(Path(asked) / OBJECTS), REMOTE_HEALS)
+
+
+def value_of(path: str) -> str:
+    """Return what an object's name says its MD5 is; `.dir` where it lists a folder."""
+    return "".join(path.split("/")[-2:])
+
+
+def is_damaged(path: str, fs: Any) -> bool:
     """Return whether an object's bytes have another MD5 than its name."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    return found != (path.parent.name + path.name).removesuffix(FOLDER)
+    found = hashlib.md5(usedforsecurity=False)
+    with fs.open(path, "rb") as file:
+        while part := file.read(PART):
+            found.update(part)
+    return found.hexdigest() != value_of(path).removesuffix(FOLDER)
 
 
-def check(folder: Path) -> Checked:
+def check(where: Store) -> Checked:
     """Read every object below a cache or a remote.
 
     Raises:
         PipelineError: there is none.
     """
-    root = folder / OBJECTS
-    files = sorted(path for path in root.glob("*/*") if path.is_file())
+    files = sorted(where.fs.find(where.root))
     if not files:
         raise PipelineError(
-            f"{root}: expected objects of a DVC cache or remote, got none. Name the folder above files/."
+            f"{where.root}: expected objects of a DVC cache or remote, got none. Name a remote of .dvc/config, or the "
+            "folder above files/."
         )
-    named = [path for path in files if NAME.fullmatch(path.relative_to(root).as_posix())]
-    results = in_parallel(is_damaged, named, "check", unit="object")
+    named = [path for path in files if NAME.fullmatch("/".join(path.split("/")[-2:]))]
+    results = in_parallel(partial(is_damaged, fs=where.fs), named, "check", unit="object")
     return Checked(len(named), [path for path, bad in results if bad], sorted(set(files) - set(named)))
+
+
+def lists_of(members: Iterable[str], where: Store) -> list[str]:
+    """Return the paths of the sound lists in a store that name one of `members`, given as paths."""
+    values = {value_of(path) for path in members}
+    lists = [path for path in where.fs.find(where.root) if path.endswith(FOLDER) and value_of(path) not in values]
+    return [path for path in lists if values & {entry["md5"] for entry in json.loads(where.fs.cat_file(path))}]
+
+
+def heal(damaged: list[str], where: Store) -> None:
+    """Remove damaged objects; of a remote also the lists that name them: where a list is, `dvc push` sends nothing."""
+    for path in [*damaged, *(lists_of(damaged, where) if where.heals == REMOTE_HEALS else [])]:
+        where.fs.remove(path)
 
 
 def owners(repo: Repo) -> dict[str, str]:
@@ -92,39 +144,35 @@ def _members(root: Path, value: str, place: str) -> dict[str, str]:
         return {}
 
 
-def told(damaged: Iterable[Path], named: dict[str, str]) -> list[str]:
+def told(damaged: Iterable[str], named: dict[str, str]) -> list[str]:
     """Return a line a damaged object: where it lies and what it should be."""
-    lines = []
-    for path in damaged:
-        value = path.parent.name + path.name
-        lines.append(f"  - {path}: other bytes than its name says; {named.get(value, 'of an earlier run')}")
-    return lines
+    return [
+        f"  - {path}: other bytes than its name says; {named.get(value_of(path), 'of an earlier run')}"
+        for path in damaged
+    ]
 
 
 def main() -> None:
     """Check, tell, and heal where asked."""
     parser = argparse.ArgumentParser(prog="python -m operations.cache", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder", nargs="?", type=Path, help="a remote that is a folder; default: this repository's cache"
-    )
+    parser.add_argument("where", nargs="?", help="a remote's name, or a folder; default: this repository's cache")
     parser.add_argument("--heal", action="store_true", help="remove damaged objects")
     asked = parser.parse_args()
     with Repo() as repo:
-        folder = asked.folder or Path(repo.cache.local.path).parents[1]
-        found, named = check(folder), owners(repo)
+        where = store(repo, asked.where)
+        found, named = check(where), owners(repo)
     if found.strange:
-        print(f"{folder}: {len(found.strange)} leftovers of broken transfers, read by nothing", file=sys.stderr)
+        print(f"{where.name}: {len(found.strange)} leftovers of broken transfers, read by nothing", file=sys.stderr)
     if not found.damaged:
-        print(f"{folder}: {found.objects} objects, all as their names say")
+        print(f"{where.name}: {found.objects} objects, all as their names say")
         return
     if asked.heal:
-        for path in found.damaged:
-            path.unlink()
+        heal(found.damaged, where)
     lines = "\n".join(told(found.damaged, named))
-    summary = f"{folder}: {len(found.damaged)} of {found.objects} objects damaged"
+    summary = f"{where.name}: {len(found.damaged)} of {found.objects} objects damaged"
     if not asked.heal:
-        raise PipelineError(f"{summary}:\n{lines}\n{REMEDY}")
-    print(f"{summary} and removed:\n{lines}\nNow `dvc pull`, or `dvc repro`.")
+        raise PipelineError(f"{summary}:\n{lines}\n{REMEDY.format(where.heals)}")
+    print(f"{summary} and removed:\n{lines}\nNow {where.heals}.")
 
 
 if __name__ == "__main__":

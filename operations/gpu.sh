@@ -27,14 +27,14 @@ print(torch.cuda.get_device_name())
 PYTHON
 fi
 
-# what others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on
-remote=$(dvc config core.remote) # the default one; empty where there is none
-if [ -n "$remote" ]; then
-  dvc pull --run-cache --allow-missing || echo "the remote has not everything: what is missing is made here" >&2
-fi
+# what others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on.
+# A cohort's remote has its name, and `--run-cache` wants it said
+cohort() { sed -n 's/^cohort: *\([^ #]*\).*/\1/p' params.yaml; }
+dvc pull -r "$(cohort)" --run-cache --allow-missing ||
+  echo "the remote has not everything: what is missing is made here" >&2
 python -m experiments.profile "$profile" "$@"
-if [ -n "$remote" ]; then
-  dvc push --run-cache
-else
-  echo "no remote: the results stay in this machine's cache (README, 'Share it')" >&2
-fi
+remote=$(cohort) # a profile or an override may have named another
+case $(dvc config "remote.$remote.url") in
+  /proc/*) echo "push is off for cohort $remote: the results stay in this machine's cache (README, 'Share it')" >&2 ;;
+  *) dvc push -r "$remote" --run-cache dvc.yaml ;; # what the stages made; no cohort's clips
+esac

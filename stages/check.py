@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.clips.cine import CineParams, CutParams, kept_indices, survey
+from stages.common.clips.cine import CineParams, CutParams, covers, kept_indices, survey
 from stages.common.clips.cohort import TABLE, Clip, Listing, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import folder_name
@@ -68,10 +68,10 @@ class Report:
     stops: bool
 
 
-def look(clip: Clip, params: CineParams) -> Size | Problem:
+def look(clip: Clip, params: CineParams, covered: bool) -> Size | Problem:
     """Return a clip's size, counted by decoding, or why `extract_frames` would refuse it."""
     try:
-        surveyed = survey(clip.path, clip.crop, clip.depth_cm, params)
+        surveyed = survey(clip.path, clip.crop, clip.depth_cm, params, covered)
     except ClipError as error:
         return of_clip(clip, error.problem)
     _, _, width, height = surveyed.whole
@@ -125,7 +125,8 @@ def check(cohort: Path, params: Params) -> Report:
     """
     listing, section = check_clips(cohort), params.extract_frames
     # pictures are not drawn here, so none is kept
-    work = partial(look, params=section.model_copy(update={"buffer_mb": 0}))
+    covered = covers(section, cohort.resolve().name)
+    work = partial(look, params=section.model_copy(update={"buffer_mb": 0}), covered=covered)
     # processes: decoding is FFmpeg's work, but a picture's way into numpy is Python's
     pairs = in_parallel(work, listing.clips, "decode", unit="clip", threads=False)
     looked = {clip.clip_id: found for clip, found in pairs}

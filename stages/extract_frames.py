@@ -22,7 +22,7 @@ import cv2
 import pandas as pd
 
 from stages.common.clips.canvas import Picture, Placement
-from stages.common.clips.cine import CineParams, CutParams, Survey, drawn, kept_indices, placement, survey
+from stages.common.clips.cine import CutParams, Survey, covered_share, covers, drawn, kept_indices, placement, survey
 from stages.common.clips.cohort import Clip, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import CohortName
@@ -37,7 +37,7 @@ OUT = Path("data/extract_frames")
 CLIP_COLUMNS = (
     "clip_id", "patient", "position", "frames_decoded", "frames_stated", "frames_kept", "frame_rate_hz", "width_px",
     "height_px", "crop_x_px", "crop_y_px", "crop_width_px", "crop_height_px", "crop_source", "depth_cm", "mm_per_px",
-    "scale_source", "shown_share", "coloured",
+    "scale_source", "shown_share", "covered_share", "coloured",
 )  # fmt: skip
 # OpenCV's own fast setting, pinned: naming the level alone makes it try every filter, which doubles the time
 PNG = (
@@ -61,13 +61,14 @@ class Extracted:
     frames: list[tuple[Any, ...]]
 
 
-def extract_clip(clip: Clip, folder: Path, size: int, params: CineParams) -> Extracted | Problem:
+def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Problem:
     """Write the pictures of one clip under `folder`; a clip that cannot be used comes back as its problem."""
     cv2.setNumThreads(1)  # clips run side by side on all cores
+    section = params.extract_frames
     try:
-        surveyed = survey(clip.path, clip.crop, clip.depth_cm, params)
-        indices = kept_indices(len(surveyed.times_s), params.stride, params.max_frames).tolist()
-        where = placement(surveyed, size, params)
+        surveyed = survey(clip.path, clip.crop, clip.depth_cm, section, covers(section, params.cohort))
+        indices = kept_indices(len(surveyed.times_s), section.stride, section.max_frames).tolist()
+        where = placement(surveyed, params.size_px, section)
         (folder / clip.clip_id).mkdir(parents=True)
         for index, picture in drawn(surveyed, indices, where):
             write_png(folder / clip.clip_id / f"{index:05d}.png", picture)
@@ -105,6 +106,7 @@ def _clip_row(clip: Clip, surveyed: Survey, where: Placement, kept: int) -> dict
         "mm_per_px": where.mm_per_px,
         "scale_source": view.scale_source,
         "shown_share": where.shown_share,
+        "covered_share": covered_share(surveyed, where),
         "coloured": int(surveyed.coloured),
     }
 
@@ -118,7 +120,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     listing = check_clips(cohort)
     clips = listing.clips
     with replacing(out) as folder:
-        work = partial(extract_clip, folder=folder, size=params.size_px, params=params.extract_frames)
+        work = partial(extract_clip, folder=folder, params=params)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
         pairs = sorted(in_parallel(work, by_size, "clips", "clip"), key=lambda pair: clips.index(pair[0]))
@@ -154,6 +156,7 @@ def _say(table: pd.DataFrame, notes: Sequence[str]) -> None:
         ),
         "scale unknown, so fitted to the canvas": table["scale_source"] == "unknown",
         "larger than field_mm, so cut": table["shown_share"] < 1,
+        "lettering, or what looks like it, covered in black": table["covered_share"] > 0,
     }
     for what, concerned in concerns.items():
         clip_ids = table.loc[concerned.fillna(False).astype(bool), "clip_id"]

@@ -30,8 +30,9 @@ class Params(Strict):
     preprocess: Preprocess
 
 
-def preprocess_rows(rows: range, pictures: NDArray[np.uint8], params: Preprocess) -> NDArray[np.uint8]:
-    """Return rows of (N, S, S, 3) pictures as (n, S, S)."""
+def preprocess_rows(rows: range, path: Path, params: Preprocess) -> NDArray[np.uint8]:
+    """Return rows of a file of (N, S, S, 3) pictures as (n, S, S)."""
+    pictures = np.load(path, mmap_mode="r")  # here: to another machine its content would travel
     return np.stack([preprocess(pictures[row], params) for row in rows])
 
 
@@ -44,10 +45,11 @@ def main() -> None:
         )
     variant = sys.argv[1]
     cv2.setNumThreads(1)  # frames run side by side on all cores
-    pictures = np.load(IN / f"{variant}.npy", mmap_mode="r")
-    work = partial(preprocess_rows, pictures=pictures, params=params.preprocess)
-    with new_array(OUT / f"{variant}.npy", pictures.shape[:3]) as append:
-        for _, grey in in_parallel(work, chunks(len(pictures)), f"preprocess {variant}"):
+    path = IN / f"{variant}.npy"
+    shape = np.load(path, mmap_mode="r").shape
+    work = partial(preprocess_rows, path=path, params=params.preprocess)
+    with new_array(OUT / f"{variant}.npy", shape[:3]) as append:
+        for _, grey in in_parallel(work, chunks(shape[0]), f"preprocess {variant}"):
             append(grey)
 
 

@@ -32,6 +32,7 @@ SECTION: dict[str, Any] = {
         "sampled_frames": 24, "moves_by": 6, "smoothing": 0.02, "smallest_part": 0.1,
         "smallest_sector": 0.05,
     },
+    "cover_lettering": "never", "lettering": {"still": 0.2, "brighter_by": 40},
 }  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def test_every_container_finds_the_same_sector(extracted: Path) -> None:
 
 def test_pictures_are_the_decoded_ones_resampled_once(cohort: Path, extracted: Path) -> None:
     number = sorted(VIDEOS).index("grey.mkv") + 1
-    surveyed = survey(cohort / "grey.mkv", None, None, params().extract_frames)
+    surveyed = survey(cohort / "grey.mkv", None, None, params().extract_frames, covered=False)
     assert surveyed.pictures is not None
     stored = cv2.imread(str(extracted / f"C{number:03d}/00007.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(stored, draw(surveyed.pictures[7], place(surveyed.view, 32, 40.0)))
@@ -224,7 +225,9 @@ def test_every_clip_is_checked_before_one_message_lists_all(tmp_path: Path) -> N
 
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:
     section = params(buffer_mb=1).extract_frames
-    few, many = (survey(write_video(tmp_path / f"{n}.mkv", framed(n)), None, None, section) for n in (40, 160))
+    few, many = (
+        survey(write_video(tmp_path / f"{n}.mkv", framed(n)), None, None, section, covered=True) for n in (40, 160)
+    )
     assert few.pictures is not None
     assert len(few.pictures) == 40
     assert many.pictures is None  # 160 pictures are beyond the budget: decoded a second time instead

@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,9 +26,11 @@ TWO_STAGES = """stages:
 """
 
 
-def run_module(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_module(
+    folder: Path, *words: str, own_env: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m ...` of this project in another repository."""
-    env = environment(folder) | {"PYTHONPATH": str(ROOT)}
+    env = environment(folder) | {"PYTHONPATH": str(ROOT)} | dict(own_env)
     return subprocess.run([sys.executable, "-m", *words], cwd=folder, env=env, capture_output=True, text=True)
 
 
@@ -170,7 +174,7 @@ def test_the_gpu_runner_never_sees_a_forks_code() -> None:
 
 
 def test_no_text_of_an_event_reaches_a_shell() -> None:
-    for name in ("tests", "gpu"):
+    for name in ("tests", "gpu", "audit"):
         for job in workflow(name)["jobs"].values():
             assert not [step for step in job["steps"] if "${{" in str(step.get("run", ""))]
 
@@ -193,15 +197,15 @@ def test_the_plots_lie_on_a_branch_of_their_own_without_the_project(tmp_path: Pa
     assert git(clone, "status", "--short") == ""
 
 
-def run_gpu_script(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the script on a copy with a `python` that only writes down what it is asked."""
-    for name in ("operations/gpu.sh", "profiles/study.yaml", "profiles/laptop.yaml"):
+def run_gpu_script(folder: Path, *words: str, url: str = "s3://storage") -> subprocess.CompletedProcess[str]:
+    """Run the script on a copy with a `python` and a `dvc` that only write down what they are asked."""
+    for name in ("operations/gpu.sh", "profiles/study.yaml", "profiles/laptop.yaml", "params.yaml"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
         (folder / name).chmod(0o755)
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
-    for name, said in {"python": "", "dvc": "[ $1 = config ] && echo storage"}.items():
+    for name, said in {"python": "", "dvc": f"[ $1 = config ] && echo {url}"}.items():
         (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/asked\n{said}\ntrue\n')
         (tools / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(folder)}
@@ -213,11 +217,18 @@ def test_the_gpu_script_pulls_runs_the_profile_and_pushes(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "asked").read_text().splitlines() == [
         "python -",  # is there a GPU?
-        "dvc config core.remote",
-        "dvc pull --run-cache --allow-missing",
+        "dvc pull -r phantom --run-cache --allow-missing",
         "python -m experiments.profile study -S lr=0.003",
-        "dvc push --run-cache",
+        "dvc config remote.phantom.url",
+        "dvc push -r phantom --run-cache dvc.yaml",
     ]
+
+
+def test_the_gpu_script_pushes_nothing_of_a_cohort_whose_push_is_off(tmp_path: Path) -> None:
+    done = run_gpu_script(tmp_path, "laptop", url="/proc/push-is-off")
+    assert done.returncode == 0, done.stderr
+    assert "push is off for cohort phantom" in done.stderr
+    assert "dvc push" not in (tmp_path / "asked").read_text()
 
 
 def test_a_profile_without_a_gpu_asks_for_none(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from stages.common.clips.cohort import read_clips
 from tests.clip_factory import speckle, write_video
 from tests.test_operations import run_module
 from tests.workbooks import settings, sheet, truth, write_workbook
-from tests.workspace import commit, copy_project, dvc, set_params
+from tests.workspace import commit, copy_project, dvc, set_params, track_cohort
 
 FRAMES = 6
 CLIPS = {"EVA 2024-05-01": "P001", "KURT left": "P002", "KURT right": "P002", "MIA": "P003"}
@@ -39,8 +39,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(tmp_path_factory.mktemp("withdraw") / "project")
     write_mine(folder / "data/cohorts/mine")
     set_params(folder, {"cohort": "mine", "size_px": 32})
-    dvc(folder, "remote", "add", "-d", "storage", str(folder.parent / "remote"))
-    dvc(folder, "add", "-q", "data/cohorts/mine")
+    dvc(folder, "remote", "modify", "mine", "url", str(folder.parent / "remote"))
+    track_cohort(folder, "mine")
     dvc(folder, "repro", "-q", "label_merge", "augment@original")
     commit(folder, "our cohort")
     dvc(folder, "push", "-q")
@@ -51,7 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(finished: Path, tmp_path: Path) -> Path:
     shutil.copytree(finished.parent / "remote", tmp_path / "remote")
     folder = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
-    dvc(folder, "remote", "modify", "storage", "url", str(tmp_path / "remote"))
+    dvc(folder, "remote", "modify", "mine", "url", str(tmp_path / "remote"))
     return folder
 
 
@@ -72,7 +72,7 @@ def test_without_do_it_says_what_would_go_and_changes_nothing(project: Path) -> 
     assert done.returncode == 0, done.stderr
     for line in ("clips.csv: KURT left, KURT right", "clips/KURT left.mkv", "labels.xlsx: KURT left, KURT right"):
         assert line in done.stdout
-    assert "storage" in done.stdout
+    assert "the cache and phantom, mine hold" in done.stdout
     assert "Nothing was changed" in done.stdout
     assert digests(project / "data", project / ".dvc/cache", project.parent / "remote") == before
 

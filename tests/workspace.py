@@ -89,6 +89,13 @@ def dvc(folder: Path, *arguments: str, check: bool = True) -> subprocess.Complet
     return done
 
 
+def track_cohort(folder: Path, name: str) -> None:
+    """Track data/cohorts/<name> as the README says: its remote is the one of its name."""
+    dvc(folder, "add", "-q", str(COHORTS / name))
+    with (folder / COHORTS / f"{name}.dvc").open("a", encoding="utf-8") as file:
+        file.write(f"  remote: {name}\n")
+
+
 def stage(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m stages.<words>` in `folder`, without DVC, and return what it printed."""
     command = [sys.executable, "-m", f"stages.{words[0]}", *words[1:]]

@@ -43,12 +43,13 @@ def read_picture(clip_id: str, frame_index: int) -> Pictures:
     return picture
 
 
-def _read_rows(rows: range, places: list[tuple[str, int]]) -> Pictures:
-    return np.stack([read_picture(*places[row]) for row in rows])  # (n, S, S, 3)
+def _read_all(places: list[tuple[str, int]]) -> Pictures:
+    return np.stack([read_picture(*place) for place in places])  # (n, S, S, 3)
 
 
-def _augment_rows(rows: range, originals: Pictures, variant: str, numbers: list[float]) -> Pictures:
-    return np.stack([apply(variant, originals[row], numbers[row]) for row in rows])
+def _augment_all(drawn: list[tuple[int, float]], variant: str) -> Pictures:
+    originals = np.load(OUT / "original.npy", mmap_mode="r")  # here: to another machine its content would travel
+    return np.stack([apply(variant, originals[row], number) for row, number in drawn])
 
 
 def read_originals(count: int) -> Pictures:
@@ -85,14 +86,16 @@ def main() -> None:
     params: Any = read_params(params_of(variant))
     frames = read_table(FRAMES / "frames.csv", FRAME_COLUMNS)
     numbers = draw(variant, getattr(params.augment, variant), params.seed, frames["frame_id"].tolist())
+    make: Any
     if variant == "original":
-        places = list(zip(frames["clip_id"], frames["frame_index"], strict=True))
-        make, side = partial(_read_rows, places=places), len(read_picture(*places[0]))
+        each: list[Any] = list(zip(frames["clip_id"], frames["frame_index"], strict=True))
+        make, side = _read_all, len(read_picture(*each[0]))
     else:
-        originals = read_originals(len(frames))
-        make, side = partial(_augment_rows, originals=originals, variant=variant, numbers=numbers), originals.shape[1]
+        each = list(enumerate(numbers))
+        make, side = partial(_augment_all, variant=variant), read_originals(len(frames)).shape[1]
+    parts = [each[rows.start : rows.stop] for rows in chunks(len(each))]
     with new_array(OUT / f"{variant}.npy", (len(frames), side, side, 3)) as append:
-        for _, pictures in in_parallel(make, chunks(len(frames)), f"augment {variant}"):
+        for _, pictures in in_parallel(make, parts, f"augment {variant}"):
             append(pictures)
     write_table(OUT / f"{variant}.csv", pd.DataFrame({"frame_id": frames["frame_id"], "number": numbers}))
 

@@ -31,8 +31,9 @@ OUT = Path("data/features/texture")
 FRAMES = 16  # a process takes at a time: at 224 px a frame takes some 20 ms
 
 
-def describe(rows: range, pictures: NDArray[np.uint8], params: Texture) -> Vector:
-    """Return (rows, D) features of these rows of (N, S, S, 3) pictures, BGR."""
+def describe(rows: range, params: Texture) -> Vector:
+    """Return (rows, D) features of these rows of the (N, S, S, 3) pictures, BGR."""
+    pictures = np.load(PICTURES, mmap_mode="r")  # here: to another machine its content would travel
     return np.stack([features(_grey(pictures[row]), params) for row in rows])
 
 
@@ -43,11 +44,11 @@ def _grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def main() -> None:
     """Describe all frames, a few at a time on every core."""
     params = read_params(Params).texture
-    pictures = np.load(PICTURES, mmap_mode="r")  # joblib hands a process the file's name, not its content
-    raise_all(mistakes(params, pictures.shape[1]), "params.yaml does not fit the pictures")
-    work = partial(describe, pictures=pictures, params=params)
+    count, side = np.load(PICTURES, mmap_mode="r").shape[:2]
+    raise_all(mistakes(params, side), "params.yaml does not fit the pictures")
+    work = partial(describe, params=params)
     # processes: counting pairs of grey levels holds Python's lock
-    parts = [part for _, part in in_parallel(work, chunks(len(pictures), FRAMES), "texture", threads=False)]
+    parts = [part for _, part in in_parallel(work, chunks(count, FRAMES), "texture", threads=False)]
     with replacing(OUT / "frames.npy") as partial_file, partial_file.open("wb") as file:
         np.save(file, np.concatenate(parts))
     write_table(OUT / "columns.csv", pd.DataFrame(columns(params), columns=["name", "group"]))

@@ -1,6 +1,7 @@
 """Train one network under one split and write what it says of every validation and test frame.
 
     python -m stages.train frame 0 resnet18
+    torchrun --nproc-per-node=4 -m stages.train frame 0 resnet18    on four GPUs, or processes (stages/train/group.py)
 
 Reads   data/preprocess/<variant>.npy, data/extract_frames/frames.csv, data/label_merge/labels.csv,
         data/split/<protocol>.csv
@@ -40,16 +41,17 @@ from stages.common.core.files import write_json
 from stages.common.core.params import read_params
 from stages.common.core.tables import write_table
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
-from stages.common.networks.bundle import Bundle, write_bundle
+from stages.common.networks.bundle import write_bundle
 from stages.common.networks.models import build, giga_operations, head_name, refuse_small_pictures
 from stages.common.networks.weights import load_weights
 from stages.common.variants import VARIANT_NAMES
 from stages.train.answers import insides
 from stages.train.checkpoint import Keeper, key_of
 from stages.train.device import device_of, set_deterministic
+from stages.train.group import ALONE, Group, grouped
 from stages.train.loop import train_epochs
-from stages.train.outputs import Place, write_insides, write_predictions
-from stages.train.params import Architecture, Kept, KeptEpoch, Shared, Train, params_of, recipe_of
+from stages.train.outputs import Place, describe, sidecar, write_insides, write_predictions
+from stages.train.params import Architecture, Kept, KeptEpoch, Train, params_of, recipe_of
 from stages.train.pictures import gather
 from stages.train.recipe import Epoch, Pictures, Recipe
 
@@ -64,13 +66,14 @@ def fit(
     curves: Path,
     kept: Kept,
     keeper: Keeper,
+    group: Group = ALONE,
 ) -> list[Epoch]:
     """Train, log every epoch, and leave the network with the weights of the epoch that `kept_line` returns."""
     history, best = list(keeper.history), keeper.best
     with Live(dir=str(curves), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         for epoch in history:
             _log(live, epoch)
-        for epoch in train_epochs(network, head_name(network), train, validation, recipe, keeper):
+        for epoch in train_epochs(network, head_name(network), train, validation, recipe, keeper, group):
             history.append(epoch)
             if kept == "best" and kept_line(history, kept) is epoch:
                 best = copy.deepcopy(network.state_dict())
@@ -84,6 +87,14 @@ def fit(
     if kept == "best":
         network.load_state_dict(best)
     return history
+
+
+def follow(
+    network: nn.Module, train: Pictures, validation: Pictures, recipe: Recipe, keeper: Keeper, group: Group
+) -> None:
+    """Take part in what the group's first process fits, and keep nothing."""
+    for _ in train_epochs(network, head_name(network), train, validation, recipe, keeper, group):
+        pass
 
 
 def _log(live: Live, epoch: Epoch) -> None:
@@ -131,28 +142,19 @@ def _warn(name: str, constant: list[str], line: Epoch) -> None:
         print(f"warning: {name}: {worse}", file=sys.stderr)
 
 
-def _sidecar(params: Shared, architecture: Architecture, seed: int, seen: dict[str, Any]) -> dict[str, Any]:
-    """Return what evaluate compares over all models, and refuses to mix."""
-    shared = params.model_dump(include={"lr", "epochs", "labels", "preprocess", "train"})
-    return {**shared, **seen, "seed": seed, "architecture": architecture.model_dump()}
-
-
-def _describe(name: str, size: int, params: Shared) -> Bundle:
-    mean, std = params.train.mean, params.train.std
-    return Bundle(
-        architecture=name, labels=list(params.labels), size=size, mean=mean, std=std, preprocess=params.preprocess
-    )
-
-
 def main() -> None:
-    """Train, predict, write."""
-    asked = _arguments()
+    """Train, predict, write; several processes train together, and the first alone writes."""
+    with grouped() as group:
+        _train(_arguments(), group)
+
+
+def _train(asked: argparse.Namespace, group: Group) -> None:
     params: Any = read_params(params_of(asked.architecture))
     architecture: Architecture = getattr(params.architectures, asked.architecture)
     seed = params.seed if asked.seed is None else asked.seed
     place = Place(Path(asked.protocol, str(asked.fold), str(seed)), asked.architecture)
-    device = device_of(params.train.device)
-    set_deterministic(device, params.train.threads, seed)
+    device = group.device(device_of(params.train.device))
+    set_deterministic(device, group.threads(params.train.threads), seed)
     labels, frames, recipe = list(params.labels), read_frames(), recipe_of(params, architecture, seed)
     truth, rows = read_truth(labels, frames), read_sides(asked.protocol, asked.fold, frames)
     variants = [name for name in VARIANT_NAMES if params.train.variants.get(name)]
@@ -165,19 +167,25 @@ def main() -> None:
     kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
     seen = {"size": size, **digests(asked.protocol, variants)}
     rests_on = {"params": params.model_dump(), "seen": seen, "seed": seed, "place": str(place.of(""))}
+    rests_on |= {"processes": group.size}  # whose rounding differs
     keeper = Keeper("-".join([*place.fold.parts, place.name]), key_of(rests_on))
-    history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept, keeper)
+    if group.rank > 0:
+        follow(network, train, held["validation"][1], recipe, keeper, group)
+        return
+    history = fit(network, train, held["validation"][1], recipe, place.of("curves"), kept, keeper, group)
     line = kept_line(history, kept)
     _warn(asked.architecture, write_predictions(place, network, held, labels, recipe), line)
     write_table(place.of("curves") / "history.csv", pd.DataFrame([asdict(epoch) for epoch in history]))
-    said = {"params": _sidecar(params, architecture, seed, seen), "chosen_epoch": line.epoch}
+    said = {"params": sidecar(params, architecture, seed, seen), "chosen_epoch": line.epoch}
     said["giga_operations"] = round(giga_operations(network, size), 4)
+    if group.size > 1:
+        said["processes"] = group.size
     write_json(place.of("predictions", ".json"), said)
     if "features" not in asked.without:
         every = gather(np.arange(len(frames)), truth, ["original"], device)
         write_insides(place, *insides(network, every.grey, recipe))
     if "bundle" not in asked.without:
-        write_bundle(place.of("train", ".safetensors"), network, _describe(asked.architecture, size, params))
+        write_bundle(place.of("train", ".safetensors"), network, describe(asked.architecture, size, params))
     keeper.close()
 
 

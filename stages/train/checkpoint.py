@@ -64,7 +64,7 @@ class Keeper:
         self.path = place / f"{key}.pt"
         for other in place.glob("*"):
             if other != self.path:
-                other.unlink()
+                other.unlink(missing_ok=True)  # another process of the group was here first
         self._found = _read(self.path)
         self.history = [Epoch(**line) for line in self._found.get("history", [])]
         self.best: dict[str, Tensor] = self._found.get("best", {})

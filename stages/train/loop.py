@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from stages.train.answers import autocast, constant_labels, normalised, predict
 from stages.train.checkpoint import Keeper
+from stages.train.group import ALONE, Group
 from stages.train.loss import batches, coin_loss, combination_weights, masked_loss, positive_weights
 from stages.train.recipe import Epoch, Pictures, Recipe
 
@@ -55,18 +56,21 @@ class Learning:
     """What stays the same over all steps of a training."""
 
     network: nn.Module
+    joined: nn.Module  # the network as a step calls it
     head: str
     recipe: Recipe
     optimizer: torch.optim.Adam
     positives: Tensor | None  # (L,) weights
     shares: Tensor | None  # (N,) of drawing a picture
+    group: Group
 
 
-def learning_of(network: nn.Module, head: str, train: Pictures, recipe: Recipe) -> Learning:
+def learning_of(network: nn.Module, head: str, train: Pictures, recipe: Recipe, group: Group = ALONE) -> Learning:
     """Return a training that is about to begin."""
     positives = positive_weights(train.truth) if recipe.pos_weight else None
     shares = combination_weights(train.truth) if recipe.balanced_sampling else None
-    return Learning(network, head, recipe, optimizer_of(network, head, recipe), positives, shares)
+    optimizer = optimizer_of(network, head, recipe)  # first: it says which weights have a gradient
+    return Learning(network, group.joined(network), head, recipe, optimizer, positives, shares, group)
 
 
 def train_epochs(
@@ -76,22 +80,27 @@ def train_epochs(
     validation: Pictures,
     recipe: Recipe,
     keeper: Keeper | None = None,
+    group: Group = ALONE,
 ) -> Iterator[Epoch]:
     """Train in place; yield the losses after every epoch, while the network holds that epoch's weights.
 
     Epochs that `keeper` has are not done again, and not yielded.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    learning = learning_of(network, head, train, recipe)
-    steps = math.ceil(len(train.grey) / recipe.batch_size) * recipe.epochs
+    learning = learning_of(network, head, train, recipe, group)
+    a_pass = math.ceil(len(train.grey) / recipe.batch_size)
+    group.refuse_small_batches(len(train.grey), a_pass)
+    steps = a_pass * recipe.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(learning.optimizer, lambda step: rate_at(step, steps, recipe.warmup))
     parts = {"network": network, "optimizer": learning.optimizer, "schedule": schedule}
     done = keeper.attach(parts, generator) if keeper else 0
+    group.refuse_differences(f"{keeper.path.stem if keeper else None} after epoch {done}")
     weighing = learning.positives, recipe.focal_gamma
     coin = coin_loss(validation.truth, *weighing)
     pictures = len(train.grey)
     with tqdm(total=pictures * recipe.epochs, initial=pictures * done, unit="image", disable=None) as progress:
         for epoch in range(done + 1, recipe.epochs + 1):
+            group.seed(recipe.seed, epoch)
             loss = _one_epoch(learning, train, generator, schedule, progress)
             logits = predict(network, validation.grey, recipe)
             seen = float(masked_loss(logits, validation.truth, *weighing))
@@ -109,21 +118,27 @@ def _one_epoch(
     total = torch.zeros((), device=train.grey.device)  # summed on the device: no wait for it at every step
     for rows in batches(len(train.grey), learning.recipe.batch_size, generator, learning.shares):
         rows = rows.to(train.grey.device)
-        loss = step(learning, train.grey[rows], train.truth[rows])
+        own = learning.group.part(rows)
+        whole = train.truth[rows] if learning.group.size > 1 else None
+        loss = step(learning, train.grey[own], train.truth[own], whole)
         schedule.step()
         total += loss.detach() * len(rows)
         progress.update(len(rows))
-    return float(total) / len(train.grey)
+    return float(learning.group.total(total)) / len(train.grey)
 
 
-def step(learning: Learning, grey: Tensor, truth: Tensor) -> Tensor:
-    """Take one optimizer step on a batch of (B, S, S) uint8 pictures and return its loss."""
+def step(learning: Learning, grey: Tensor, truth: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Take one optimizer step on a batch of (B, S, S) uint8 pictures and return its loss.
+
+    In a group the batch is this process's part of one with truth `whole`, and so is the loss.
+    """
     network, recipe = learning.network, learning.recipe
     learning.optimizer.zero_grad(set_to_none=True)
     with autocast(grey.device):
-        logits = network(normalised(grey, recipe)).float()
-        loss = masked_loss(logits, truth, learning.positives, recipe.focal_gamma)
-    loss.backward()  # type: ignore[no-untyped-call]
+        logits = learning.joined(normalised(grey, recipe)).float()
+        loss = masked_loss(logits, truth, learning.positives, recipe.focal_gamma, whole)
+    # the group averages gradients, and the parts' add up: so each counts as often as there are parts
+    loss.backward(torch.full_like(loss, learning.group.size))  # type: ignore[no-untyped-call]
     clip(network, learning.optimizer, recipe.clip_norm)
     learning.optimizer.step()
     return loss

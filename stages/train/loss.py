@@ -8,7 +8,13 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
-def masked_loss(logits: Tensor, truth: Tensor, positives: Tensor | None = None, gamma: float = 0.0) -> Tensor:
+def masked_loss(
+    logits: Tensor,
+    truth: Tensor,
+    positives: Tensor | None = None,
+    gamma: float = 0.0,
+    whole: Tensor | None = None,
+) -> Tensor:
     """Return the mean binary cross-entropy over the known labels; unknown (NaN) ones weigh nothing.
 
     Args:
@@ -17,12 +23,15 @@ def masked_loss(logits: Tensor, truth: Tensor, positives: Tensor | None = None, 
         positives: (L,) weight of a positive of each label; None for 1.
         gamma: of the focal loss (Lin et al. 2017, equation 4): each term times (1 - p)^gamma, where p is the
             probability given to what is true. 0 is the plain loss.
+        whole: (M, L) truth of the batch that these are a part of: the sum is divided by its known labels, so that
+            the losses of all parts add up to the batch's. None: these are the batch.
     """
     known, target = ~truth.isnan(), truth.nan_to_num()
     losses = binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=positives)
     if gamma:
         losses = losses * torch.sigmoid(torch.where(target > 0, -logits, logits)) ** gamma
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    count = known if whole is None else ~whole.isnan()
+    return (losses * known).sum() / count.sum().clamp(min=1)
 
 
 def coin_loss(truth: Tensor, positives: Tensor | None = None, gamma: float = 0.0) -> float:

@@ -1,7 +1,8 @@
-"""Where the outputs of one training lie, and the two of them that are tables of numbers."""
+"""Where the outputs of one training lie, what they say of it, and the two of them that are tables of numbers."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from stages.common.core.files import replacing
 from stages.common.core.tables import write_table
 from stages.common.dataset import DATA
+from stages.common.networks.bundle import Bundle
 from stages.train.answers import constant_labels, predict
+from stages.train.params import Architecture, Shared
 from stages.train.recipe import Pictures, Recipe
 
 
@@ -57,6 +60,20 @@ def write_predictions(
     said = [predictions(ids, side, logits[side], labels) for side, (ids, _) in held.items()]
     write_table(place.of("predictions", ".csv"), pd.concat(said).sort_values("frame_id"))
     return [labels[column] for column in constant_labels(logits["validation"], held["validation"][1].truth)]
+
+
+def sidecar(params: Shared, architecture: Architecture, seed: int, seen: dict[str, Any]) -> dict[str, Any]:
+    """Return what evaluate compares over all models, and refuses to mix."""
+    shared = params.model_dump(include={"lr", "epochs", "labels", "preprocess", "train"})
+    return {**shared, **seen, "seed": seed, "architecture": architecture.model_dump()}
+
+
+def describe(name: str, size: int, params: Shared) -> Bundle:
+    """Return what a bundle says of its network."""
+    mean, std = params.train.mean, params.train.std
+    return Bundle(
+        architecture=name, labels=list(params.labels), size=size, mean=mean, std=std, preprocess=params.preprocess
+    )
 
 
 def write_insides(place: Place, features: Tensor, logits: Tensor) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace import commit, dvc, git
+from tests.workspace import commit, dvc, git, track_cohort
 
 pytestmark = pytest.mark.slow
 
@@ -82,8 +82,8 @@ def test_models_trained_on_other_pictures_are_refused_by_evaluate(clone: Path) -
 def test_a_cohort_of_ones_own_is_added_pushed_cloned_and_pulled(clone: Path, tmp_path: Path) -> None:
     cohorts = clone / "data/cohorts"
     (cohorts / "phantom").rename(cohorts / "mine")
-    dvc(clone, "add", "-q", "data/cohorts/mine")
-    dvc(clone, "remote", "add", "-d", "-q", "shelf", str(tmp_path / "remote"))
+    track_cohort(clone, "mine")
+    dvc(clone, "remote", "modify", "mine", "url", str(tmp_path / "remote"))
     commit(clone, "our cohort")
     assert "data/cohorts/mine.dvc" in git(clone, "ls-files")
     assert "labels.xlsx" not in git(clone, "ls-files")

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.clips.canvas import Box, Picture, Placement, View, choose_crop, choose_view, draw, place
+from stages.common.clips.canvas import Box, CropSource, Picture, Placement, View, choose_crop, choose_view, draw, place
 from stages.common.clips.decode import ClipError, Header, frames, read_header, timed_frames
+from stages.common.clips.lettering import LetteringParams, Mask, black_out, find_lettering
 from stages.common.clips.sector import Sample, SectorParams, find_sector
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 
+PHANTOM = "phantom"  # the simulated cohort
 MEBIBYTE = 1 << 20
 COLOURED_FROM = 16  # grey levels between channels: less is the rounding of a grey picture stored in colour
 
@@ -34,6 +36,8 @@ class CineParams(Strict):
     field_mm: float = Field(gt=0, le=400)  # mm that the canvas shows along each side, where the scale is known
     least_shown: float = Field(ge=0, le=1)  # share of the sector's area that must find room there
     sector: SectorParams
+    cover_lettering: Literal["auto", "always", "never"]  # auto = in every cohort but the phantom, which names nobody
+    lettering: LetteringParams
     max_pixels: int = Field(ge=1)  # px of a frame beyond which a clip is refused
     max_clip_frames: int = Field(ge=1)  # frames of a clip beyond which it is refused
     buffer_mb: int = Field(ge=0)  # MiB a process keeps so as to decode a clip once; longer clips are decoded twice
@@ -57,6 +61,7 @@ class Survey:
         whole: the decoded picture as a box.
         view: the part that is shown.
         coloured: whether a colour was seen.
+        lettering: where burnt-in lettering is covered, (H, W); None where it is not looked for.
         pictures: all of them, where they fit the budget.
     """
 
@@ -66,10 +71,11 @@ class Survey:
     whole: Box
     view: View
     coloured: bool
+    lettering: Mask | None
     pictures: Sequence[Picture] | None
 
 
-def survey(path: Path, given: Box | None, depth_cm: float | None, params: CineParams) -> Survey:
+def survey(path: Path, given: Box | None, depth_cm: float | None, params: CineParams, covered: bool) -> Survey:
     """Decode a clip and choose its view.
 
     Args:
@@ -77,10 +83,11 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
         given: a person's crop, x, y, width, height in px.
         depth_cm: depth of the sector as a person gave it.
         params: section `extract_frames`.
+        covered: whether lettering is to be covered.
 
     Raises:
-        ClipError: damaged, empty, beyond the limits, the crop reaches past the picture, or by its scale nearly all of
-            the sector would be cut off.
+        ClipError: damaged, empty, beyond the limits, the crop reaches past the picture, by its scale nearly all of
+            the sector would be cut off, or lettering is to be covered where nothing moves.
     """
     sample = Sample(params.sector.sampled_frames)
     times: list[float | None] = []
@@ -92,13 +99,27 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
         sample.add(picture)
         pictures = _kept(pictures, picture, params.buffer_mb * MEBIBYTE)
     header, whole = read_header(path), (0, 0, sample.shape[1], sample.shape[0])
-    crop, source = choose_crop(
-        params.crop, whole, _fitting(given, whole, path), header, find_sector(sample, params.sector)
-    )
+    sector = find_sector(sample, params.sector)
+    crop, source = choose_crop(params.crop, whole, _fitting(given, whole, path), header, sector)
     view = choose_view(crop, source, header, depth_cm)
     _refuse_sliver(path, view, params)
+    lettering = _lettering(path, sample, sector, source, params) if covered else None
     coloured = sample.colour > COLOURED_FROM
-    return Survey(path, header, seconds(times, header.frame_rate_hz), whole, view, coloured, pictures)
+    return Survey(path, header, seconds(times, header.frame_rate_hz), whole, view, coloured, lettering, pictures)
+
+
+def _lettering(path: Path, sample: Sample, sector: Box | None, source: CropSource, params: CineParams) -> Mask | None:
+    """Return what is to be covered; where nothing moves, a box that a person or the scanner gave must do."""
+    if sector is not None:
+        return find_lettering(sample, params.sector.moves_by, params.lettering)
+    if source in ("given", "dicom"):
+        return None
+    remedy = (
+        "Look at the clip and give `crop` in clips.csv, a box without names and dates; "
+        "or set extract_frames.cover_lettering to never."
+    )
+    expected, got = "a clip that moves, so that lettering can be told from tissue", "one that stands still"
+    raise ClipError(Problem(path.name, "a name or a date might be kept", expected, got, remedy))
 
 
 def _kept(pictures: list[Picture] | None, picture: Picture, budget: int) -> list[Picture] | None:
@@ -158,4 +179,17 @@ def drawn(surveyed: Survey, indices: Sequence[int], where: Placement) -> Iterato
     pictures = frames(surveyed.path) if surveyed.pictures is None else surveyed.pictures
     for index, picture in enumerate(pictures):
         if index in wanted:
-            yield index, draw(picture, where)
+            yield index, draw(black_out(picture, surveyed.lettering), where)
+
+
+def covers(params: CineParams, cohort: str) -> bool:
+    """Return whether lettering is covered in a cohort."""
+    return params.cover_lettering == "always" or (params.cover_lettering == "auto" and cohort != PHANTOM)
+
+
+def covered_share(surveyed: Survey, where: Placement) -> float:
+    """Return the share of the part drawn that is covered."""
+    if surveyed.lettering is None:
+        return 0.0
+    x, y, width, height = where.source
+    return float(surveyed.lettering[y : y + height, x : x + width].mean())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from stages.common.core.dask import on_cluster
 from stages.common.core.parent import end_with_stage
 
 Item = TypeVar("Item")
@@ -30,7 +31,8 @@ def in_parallel(
 ) -> Iterator[tuple[Item, Any]]:
     """Yield `(item, work(item))` in the order of `items`, computed on all cores, a few ahead of the reader.
 
-    joblib keeps the order and takes other backends (`joblib.parallel_config("dask")`): the way past one machine.
+    joblib keeps the order. Where DASK_SCHEDULER_ADDRESS is set, all cores are those of a cluster: then `work` must be
+    picklable in any case, and what it holds travels with every item.
 
     Args:
         work: picklable when `threads` is false: a module-level function or a `functools.partial` of one.
@@ -38,9 +40,11 @@ def in_parallel(
             wants processes.
     """
     prefer = "threads" if threads else "processes"
-    watched = partial(_watched, work, os.getpid())
-    results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(watched)(item) for item in items)
-    yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
+    with on_cluster() as elsewhere:
+        # a worker of a cluster is no child of this process, and outlives it
+        each = work if elsewhere else partial(_watched, work, os.getpid())
+        results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(each)(item) for item in items)
+        yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
 
 
 def _watched(work: Callable[[Item], Any], stage: int, item: Item) -> Any:
