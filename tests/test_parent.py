@@ -50,3 +50,29 @@ def test_a_stage_that_a_person_started_watches_nobody(tmp_path: Path) -> None:
     code = "import threading; from stages.common.core.errors import run; run(lambda: print(threading.active_count()))"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+WORKERS = """import os, pathlib, sys, time
+from stages.common.core.progress import in_parallel
+def work(item):
+    pathlib.Path(f'{item}.partial').write_text(str(os.getpid()))
+    pathlib.Path(f'{item}.partial').rename(f'{item}.pid')
+    time.sleep(3)
+if __name__ == '__main__':
+    list(in_parallel(work, range(int(sys.argv[1])), '', threads=False))
+"""
+
+
+@pytest.mark.parametrize("tasks", [1, 50], ids=["one of two is idle", "more are waiting"])
+def test_workers_end_with_a_stage_that_was_killed(tasks: int, tmp_path: Path) -> None:
+    """They would go on through what was handed to them, and write where the next run writes."""
+    (tmp_path / "stage.py").write_text(WORKERS)
+    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT), "LOKY_MAX_CPU_COUNT": "2"}
+    running = subprocess.Popen([sys.executable, "stage.py", str(tasks)], cwd=tmp_path, env=env)
+    wait_for(lambda: list(tmp_path.glob("*.pid")), "a worker")
+    below = psutil.Process(running.pid).children(recursive=True)
+    assert int(next(tmp_path.glob("*.pid")).read_text()) in [process.pid for process in below]
+    assert len(below) >= 2
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    wait_for(lambda: not any(process.is_running() for process in below), "the workers' end")

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-from functools import cache
 
 import psutil
 
@@ -23,14 +22,12 @@ def end_with_dvc() -> None:
         threading.Thread(target=_watch, args=(above,), daemon=True).start()
 
 
-@cache  # one watch a worker, whatever the number of its tasks
 def end_with_stage(pid: int) -> None:
-    """In a worker process, watch the stage `pid` that started it; in the stage itself, do nothing.
+    """Watch, in a worker process, the stage `pid` that started it.
 
     joblib's workers notice an end only once they have done all that was handed to them, and then wait for minutes.
     """
-    if os.getpid() != pid:
-        threading.Thread(target=_watch_stage, args=(pid,), daemon=True).start()
+    threading.Thread(target=_watch_stage, args=(pid,), daemon=True).start()
 
 
 def _watch_stage(pid: int) -> None:

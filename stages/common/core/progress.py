@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
@@ -42,12 +41,7 @@ def in_parallel(
     prefer = "threads" if threads else "processes"
     with on_cluster() as elsewhere:
         # a worker of a cluster is no child of this process, and outlives it
-        each = work if elsewhere else partial(_watched, work, os.getpid())
-        results = Parallel(n_jobs=-1, prefer=prefer, return_as="generator")(delayed(each)(item) for item in items)
+        watch = {} if elsewhere else {"initializer": end_with_stage, "initargs": (os.getpid(),)}
+        parallel = Parallel(n_jobs=-1, prefer=prefer, return_as="generator", **watch)
+        results = parallel(delayed(work)(item) for item in items)
         yield from zip(items, bar(results, label, total=len(items), unit=unit), strict=True)
-
-
-def _watched(work: Callable[[Item], Any], stage: int, item: Item) -> Any:
-    """Do the work in a process that does not outlive the stage."""
-    end_with_stage(stage)
-    return work(item)
