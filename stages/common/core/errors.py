@@ -4,9 +4,13 @@ A stage collects `Problem`s while it reads its inputs and calls `raise_all` once
 person mends a whole workbook in one pass instead of one cell a run.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
+
+import psutil
 
 from stages.common.core.exhausted import said_of
 from stages.common.core.parent import end_with_dvc
@@ -66,4 +70,16 @@ def run(main: Callable[[], None]) -> None:
         said = said_of(error)
         if said is None:
             raise
-        sys.exit(f"error: {said}")
+        _end_at_once(f"error: {said}")
+
+
+def _end_at_once(message: str) -> NoReturn:
+    """End with a message, without waiting for threads that are still at work: Python would abort them, in many lines.
+
+    Where processes are at work, Python's own end stops them.
+    """
+    if psutil.Process().children():
+        sys.exit(message)
+    print(message, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(1)
