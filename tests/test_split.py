@@ -1,5 +1,6 @@
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from stages.common.allocation import allocate, stratified_sides
 from stages.common.core.errors import PipelineError
 from stages.common.core.tables import SIDES
 from stages.split import __main__ as split
+from stages.split import patient_search
+from stages.split.patient_folds import assign_folds
 from stages.split.patient_search import (
     ENOUGH,
     Search,
-    assign_folds,
     best_assignment,
     deviation_of,
     deviations,
@@ -117,8 +119,43 @@ def test_the_exhaustive_search_finds_what_brute_force_finds(seed: int) -> None:
     found = best_assignment(counts, SHARES, SEARCH, np.random.default_rng(seed))
     best = min(cost(assignment, counts) for assignment in itertools.product(range(3), repeat=6))
     assert cost(tuple(found), counts) == best
-    reported, short = deviation_of(found, counts, SHARES), shortage(found[None], counts, 3, ENOUGH)[0]
+    reported, bearers = deviation_of(found, counts, SHARES), (counts[:, 1:] > 0).astype(float)
+    short = shortage(side_sums(found[None], bearers, 3), ENOUGH)[0]
     assert (reported.missing, round(0.1 * short + reported.frames + reported.labels, 10)) == best
+
+
+@pytest.mark.parametrize("patients", [9, 70])  # 70: a search takes the neighbours in several lots
+def test_a_step_is_the_best_of_all_moves_and_swaps(patients: int) -> None:
+    counts = counts_of(cohort_labels(patients=patients, clips=1, frames=20, unknown=0.1))
+    brought = patient_search._with_bearers(counts)
+    current = np.random.default_rng(1).integers(0, 3, patients).astype(np.int8)
+    found, steps = patient_search._best_step(current, brought, SHARES, ENOUGH)
+    after = current.copy()
+    for patient, side in steps:
+        after[patient] = side
+    moved = [(one, side, None) for one in range(patients) for side in range(3)]
+    swapped = [(one, None, other) for one, other in itertools.combinations(range(patients), 2)]
+    every = []
+    for one, side, other in [*moved, *swapped]:
+        every.append(current.copy())
+        every[-1][one] = current[other] if side is None else side
+        if other is not None:
+            every[-1][other] = current[one]
+    costs = patient_search._costs(side_sums(np.stack(every), brought, 3), SHARES, ENOUGH)
+    assert found == costs.min()
+    assert np.array_equal(after, every[int(costs.argmin())])  # the first of equals
+
+
+def test_six_hundred_patients_are_split_without_writing_out_every_assignment() -> None:
+    rng = np.random.default_rng(0)
+    positive, negative = rng.integers(0, 9, (2, 600, 3)).astype(float)
+    counts = np.column_stack([rng.integers(9, 20, 600), positive, negative])
+    tracemalloc.start()
+    found = best_assignment(counts, SHARES, Search(exhaustive_up_to=1, restarts=1), rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # 600 patients have 100,000 neighbours: 60 MB as assignments alone, eight times that as sums
+    assert deviation_of(found, counts, SHARES).frames < 1e-3
 
 
 def test_two_patients_validate_and_two_test_where_the_frames_nearly_allow_it() -> None:

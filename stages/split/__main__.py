@@ -27,11 +27,11 @@ from stages.common.core.tables import SIDES, SPLIT_COLUMNS, write_table
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.common.truth import read_labels
 from stages.split.params import Params
+from stages.split.patient_folds import assign_folds
 from stages.split.patient_search import (
     Deviation,
     Rng,
     Search,
-    assign_folds,
     best_assignment,
     deviation_of,
     patient_counts,

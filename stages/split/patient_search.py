@@ -1,20 +1,21 @@
 """Put whole patients on sides, as close to the wanted shares as their frames allow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.common.core.errors import PipelineError
 from stages.common.core.params import Strict
 
 Rng = np.random.Generator
+Assignment = NDArray[np.int8]  # (patients,) side numbers
+Rows = NDArray[np.intp]
 Counts = NDArray[np.float64]  # (patients, 1 + 2 * labels): frames, then positives a label, then negatives a label
 
 
+AT_A_TIME = 64  # patients whose swaps with all others are compared at a time: memory stays flat
 ENOUGH = 2  # patients with positives, and with negatives, from which a side's figures of a label are estimable
 LACKING = 0.1  # what one patient too few weighs, in units of a deviation: a tenth of the frames on the wrong side
 
@@ -61,10 +62,14 @@ def deviations(sums: NDArray[np.float64], shares: Sequence[int]) -> NDArray[np.f
     return np.column_stack([np.abs(frames / total[0] - wanted).mean(axis=1), apart.mean(axis=(1, 2)), missing])
 
 
-def shortage(assignments: NDArray[np.int8], counts: Counts, sides: int, enough: int) -> NDArray[np.float64]:
+def shortage(bearers: NDArray[np.float64], enough: int) -> NDArray[np.float64]:
     """Return (assignments,): patients that the sides lack in all, so that each has `enough` with positives and as many
-    with negatives of every label."""
-    bearers = side_sums(assignments, (counts[:, 1:] > 0).astype(float), sides)
+    with negatives of every label.
+
+    Args:
+        bearers: (assignments, sides, 2 * labels) patients with positives of a label, then with negatives.
+        enough: patients wanted.
+    """
     return np.maximum(enough - bearers, 0).sum(axis=(1, 2))
 
 
@@ -96,13 +101,13 @@ def best_assignment(
         enough: patients wanted; 0 where no figure is taken over the patients of one side.
     """
     order = rng.permutation(len(counts))
-    shuffled, sides = counts[order], len(shares)
+    brought, sides = _with_bearers(counts[order]), len(shares)
     if sides ** len(counts) <= search.exhaustive_up_to:
-        best = _best(_all_assignments(len(counts), sides), shuffled, shares, enough)[1]
+        each = _all_assignments(len(counts), sides)
+        best = each[int(np.argmin(_costs(side_sums(each, brought, sides), shares, enough)))]
     else:
-        best = min((_climb(shuffled, shares, rng, enough) for _ in range(search.restarts)), key=lambda found: found[0])[
-            1
-        ]
+        climbs = (_climb(brought, shares, rng, enough) for _ in range(search.restarts))
+        best = min(climbs, key=lambda found: found[0])[1]
     assignment = np.empty(len(counts), dtype=np.int8)
     assignment[order] = best
     return assignment
@@ -113,62 +118,66 @@ def _all_assignments(patients: int, sides: int) -> NDArray[np.int8]:
     return (numbers // sides ** np.arange(patients) % sides).astype(np.int8)
 
 
-def _best(
-    assignments: NDArray[np.int8], counts: Counts, shares: Sequence[int], enough: int
-) -> tuple[float, NDArray[np.int8]]:
-    frames, labels, missing = deviations(side_sums(assignments, counts, len(shares)), shares).T
-    short = shortage(assignments, counts, len(shares), enough)
+def _with_bearers(counts: Counts) -> NDArray[np.float64]:
+    """Return (patients, 1 + 4 * labels): the counts, then 1 for each of them but the frames that is not 0."""
+    return np.column_stack([counts, counts[:, 1:] > 0]).astype(float)
+
+
+def _costs(sums: NDArray[np.float64], shares: Sequence[int], enough: int) -> NDArray[np.float64]:
+    """Return (assignments,): how bad each is, from its side sums of `_with_bearers`."""
+    classes = sums.shape[2] // 2
+    frames, labels, missing = deviations(sums[:, :, : 1 + classes], shares).T
+    short = shortage(sums[:, :, 1 + classes :], enough)
     # frames + labels never exceeds 2, `short` enough a class and side: one missing class outweighs them all
-    most = 2 + LACKING * enough * len(shares) * (counts.shape[1] - 1)
-    cost = np.round((most + 1) * missing + LACKING * short + frames + labels, 12)  # rounded, so that equals stay equal
-    place = int(np.argmin(cost))
-    return float(cost[place]), assignments[place]
+    most = 2 + LACKING * enough * len(shares) * classes
+    return np.round((most + 1) * missing + LACKING * short + frames + labels, 12)  # rounded, so that equals stay equal
 
 
-def _climb(counts: Counts, shares: Sequence[int], rng: Rng, enough: int) -> tuple[float, NDArray[np.int8]]:
+def _climb(brought: NDArray[np.float64], shares: Sequence[int], rng: Rng, enough: int) -> tuple[float, Assignment]:
     """Improve a random start by the best move of one patient or swap of two until none helps."""
     sides = len(shares)
-    start = rng.choice(sides, size=len(counts), p=np.asarray(shares) / sum(shares)).astype(np.int8)
-    start[rng.permutation(len(counts))[:sides]] = np.arange(sides)  # no side starts empty
-    cost, current = _best(start[None], counts, shares, enough)
+    current = rng.choice(sides, size=len(brought), p=np.asarray(shares) / sum(shares)).astype(np.int8)
+    current[rng.permutation(len(brought))[:sides]] = np.arange(sides)  # no side starts empty
+    cost = float(_costs(side_sums(current[None], brought, sides), shares, enough)[0])
     while True:
-        lower, better = _best(_neighbours(current, sides), counts, shares, enough)
+        lower, steps = _best_step(current, brought, shares, enough)
         if lower >= cost:
             return cost, current
-        cost, current = lower, better
+        cost = lower
+        for patient, side in steps:
+            current[patient] = side
 
 
-def _neighbours(current: NDArray[np.int8], sides: int) -> NDArray[np.int8]:
-    """Return every assignment (neighbours, patients) one move or one swap away."""
-    patients = np.arange(len(current))
-    moves = np.repeat(current[None], len(current) * sides, axis=0)
-    moves[np.arange(len(moves)), np.repeat(patients, sides)] = np.tile(np.arange(sides), len(current))
-    one, other = np.triu_indices(len(current), 1)
-    apart = current[one] != current[other]
-    one, other = one[apart], other[apart]
-    swaps = np.repeat(current[None], len(one), axis=0)
-    swaps[np.arange(len(one)), one], swaps[np.arange(len(one)), other] = current[other], current[one]
-    return np.concatenate([moves, swaps])
+def _best_step(
+    current: Assignment, brought: NDArray[np.float64], shares: Sequence[int], enough: int
+) -> tuple[float, list[tuple[int, int]]]:
+    """Return the lowest cost one move or one swap away, and who then goes where.
 
-
-def assign_folds(
-    frames: pd.DataFrame, labels: Sequence[str], folds: Sequence[str], search: Search, rng: Rng
-) -> dict[str, str]:
-    """Return patient -> fold: one each where they are as many, else folds as even in frames and labels as can be.
-
-    Folds are numbered by their first patient, so that a fold is known by whom it tests and not by the seed's luck.
-
-    Raises:
-        PipelineError: fewer patients than folds.
+    Only the sums of the sides change, and those by whole numbers: the assignments themselves are never written out,
+    which for a thousand patients would be gigabytes.
     """
-    index, patients = pd.factorize(frames["patient"], sort=True)
-    if len(patients) < len(folds):
-        found = f"params.yaml: folds: {len(folds)} folds, but the cohort has {len(patients)} patients"
-        raise PipelineError(f"{found}; a fold needs one to test. Remove {len(folds) - len(patients)} folds.")
-    if len(patients) == len(folds):
-        return dict(zip(patients, folds, strict=True))
-    counts = patient_counts(frames[list(labels)].to_numpy(float), index, len(patients))
-    numbers = pd.factorize(best_assignment(counts, [1] * len(folds), search, rng, enough=0))[
-        0
-    ]  # in order of appearance
-    return {str(patient): folds[number] for patient, number in zip(patients, numbers, strict=True)}
+    sums = side_sums(current[None], brought, len(shares))
+    found: list[tuple[float, list[tuple[int, int]]]] = []
+    for one, to, other in _neighbours(current, len(shares)):
+        changed = np.repeat(sums, len(one), axis=0)
+        rows, came, swapped = np.arange(len(one)), current[one], other >= 0
+        gain = brought[one] - np.where(swapped[:, None], brought[other], 0)
+        changed[rows, came] -= gain
+        changed[rows, to] += gain
+        costs = _costs(changed, shares, enough)
+        best = int(np.argmin(costs))
+        steps = [(int(one[best]), int(to[best]))] + [(int(other[best]), int(came[best]))] * bool(swapped[best])
+        found.append((float(costs[best]), steps))
+    return min(found, key=lambda of: of[0])  # the first of equals
+
+
+def _neighbours(current: Assignment, sides: int) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Yield some at a time: a patient, the side it goes to, and who comes from there for it, or -1."""
+    patients = np.arange(len(current))
+    yield np.repeat(patients, sides), np.tile(np.arange(sides), len(current)), np.full(len(current) * sides, -1)
+    for first in range(0, len(current), AT_A_TIME):
+        one, other = np.triu_indices(min(AT_A_TIME, len(current) - first), 1 + first, len(current))
+        one = one + first
+        apart = current[one] != current[other]
+        if apart.any():
+            yield one[apart], current[other[apart]].astype(np.intp), other[apart]
