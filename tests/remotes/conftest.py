@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from tests.remotes.servers import S3, SSH, SSHD, Folder, Server
+from tests.remotes.servers import S3, SSH, SSHD, Folder, Server, stored
 from tests.workspace import ROOT, commit, dvc, environment, git
 
-FILES = 80
+FILES = 150
+BYTES = 20_000
 MAKE = f"""import hashlib, pathlib, sys
 word = pathlib.Path(sys.argv[1]).read_text() + pathlib.Path('params.yaml').read_text()
 folder = pathlib.Path('data/frames')
 folder.mkdir(parents=True)
 for number in range({FILES}):
-    (folder / f'{{number}}.png').write_bytes(hashlib.shake_256(f'{{word}} {{number}}'.encode()).digest(50_000))
+    (folder / f'{{number}}.png').write_bytes(hashlib.shake_256(f'{{word}} {{number}}'.encode()).digest({BYTES}))
 """
 STAGES = """stages:
   phantom:
@@ -95,14 +96,15 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 
 def whole(found: dict[str, bytes]) -> dict[str, bytes]:
     """Return a store's objects without leftovers of broken transfers, which nothing reads."""
-    return {name: content for name, content in found.items() if name.startswith("files/") and not name.endswith(".tmp")}
+    return {
+        name: content for name, content in found.items() if name.startswith("files/md5/") and not name.endswith(".tmp")
+    }
 
 
 def objects(folder: Path) -> dict[str, bytes]:
     """Return what a clone's cache holds and Git does not: the metric lies in both."""
-    root, metric = folder / ".dvc/cache", (folder / "metrics/summary.json").read_bytes()
-    found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.glob("files/md5/*/*")}
-    return {name: content for name, content in whole(found).items() if content != metric}
+    metric = (folder / "metrics/summary.json").read_bytes()
+    return {name: content for name, content in whole(stored(folder / ".dvc/cache")).items() if content != metric}
 
 
 @pytest.fixture(scope="session")

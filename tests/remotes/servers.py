@@ -40,16 +40,23 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def stored(root: Path) -> dict[str, bytes]:
+    """Return what lies in a cache or in a remote that is a folder: path and bytes."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 def wait_until(ready: Callable[[], bool], what: str) -> None:
     """Return as soon as `ready()`; fails after PATIENCE_S."""
     end = time.monotonic() + PATIENCE_S
     while not ready():
         assert time.monotonic() < end, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(0.02)
+        time.sleep(0.002)
 
 
 class Server:
     """A server process and the folder where its files lie; `kill` and `start` as often as wanted."""
+
+    grown = "**/*"  # the files below data/ that grow as objects arrive
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -75,9 +82,9 @@ class Server:
         """Return what is stored: path below the remote, such as `files/md5/...`, and bytes."""
         raise NotImplementedError
 
-    def names(self) -> list[str]:
-        """Return the names of what is stored now."""
-        return list(self.objects())
+    def written(self) -> int:
+        """Return how many bytes lie in the server's own files: the fastest sign that something arrives."""
+        return sum(path.stat().st_size for path in (self.folder / "data").glob(self.grown))
 
     def overwrite(self, name: str, content: bytes) -> None:
         """Put other bytes under the name of a stored object."""
@@ -112,8 +119,7 @@ class Folder(Server):
         return {}
 
     def objects(self) -> dict[str, bytes]:
-        root = self.folder.parent / "infant-spine-remote"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        return stored(self.folder.parent / "infant-spine-remote")
 
     def overwrite(self, name: str, content: bytes) -> None:
         path = self.folder.parent / "infant-spine-remote" / name
@@ -123,6 +129,8 @@ class Folder(Server):
 
 class S3(Server):
     """SeaweedFS with one bucket."""
+
+    grown = "bucket_*.dat"
 
     def __init__(self, folder: Path) -> None:
         own = {name: str(folder / "none") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
@@ -148,17 +156,15 @@ class S3(Server):
 
     def ready(self) -> bool:
         try:
-            self.files().pipe("bucket/ready", b"")
+            self.files().pipe("bucket/ready", b"written")
+            self.objects()  # its parts start one by one: what is stored can be read a moment later than written
         except (OSError, ConnectionError):
             return False
         return True
 
-    def names(self) -> list[str]:
-        return [path.removeprefix("bucket/remote/") for path in self.files().find("bucket/remote")]
-
     def objects(self) -> dict[str, bytes]:
         files = self.files()
-        return {name: files.cat_file(f"bucket/remote/{name}") for name in self.names()}
+        return {path.removeprefix("bucket/remote/"): files.cat_file(path) for path in files.find("bucket/remote")}
 
     def overwrite(self, name: str, content: bytes) -> None:
         self.files().pipe(f"bucket/remote/{name}", content)
@@ -192,8 +198,7 @@ class SSH(Server):
             return probe.connect_ex((HOST, self.port)) == 0
 
     def objects(self) -> dict[str, bytes]:
-        root = self.folder / "data"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        return stored(self.folder / "data")
 
     def overwrite(self, name: str, content: bytes) -> None:
         (self.folder / "data" / name).chmod(0o644)

@@ -1,0 +1,174 @@
+"""The model that the group approved: which it is stands in Git with its SHA-256, and nothing else passes for it.
+
+    python -m operations.approved approve                          the one that chose itself: every infant's winner
+    python -m operations.approved approve --model patient/resnet18 another, named by a person
+    python -m operations.approved get model.safetensors            `dvc get`, kept only where the SHA-256 is right
+
+Reads   metrics/bedside.json, dvc.lock, the bundle; `get`: approved.json, and the remote or the cache
+Writes  approved.json, to be committed; `get`: the bundle
+
+DVC names objects by MD5, which whoever may write to a remote can forge, and `dvc get` does not check even that.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from configobj import ConfigObj
+from dvc.repo import Repo
+
+from experiments.run_dvc import dvc
+from stages.common.core.errors import PipelineError, run
+from stages.common.core.files import replacing, write_json
+
+APPROVED = Path("approved.json")
+BEDSIDE = Path("metrics/bedside.json")
+BUNDLE = re.compile(r"data/train/([^/]+)/0/[^/]+/([^/]+)\.safetensors$")  # protocol, fold, seed, model
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What approved.json says.
+
+    Attributes:
+        protocol: that the model was trained under.
+        model: its row of the table.
+        path: its bundle in the workspace.
+        sha256: of the bundle's bytes, hexadecimal.
+        rev: the commit whose dvc.lock names the bundle.
+        why: who chose it: the doctor's rule for every infant, or a person although the rule said otherwise.
+    """
+
+    protocol: str
+    model: str
+    path: str
+    sha256: str
+    rev: str
+    why: str
+
+
+def chosen(bedside: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the headline protocol and the model that the doctor's rule chose for each of its infants.
+
+    Raises:
+        PipelineError: for some infant none, or not the same for all: the page's 'no model may be used'.
+    """
+    protocol = bedside["headline_protocol"]
+    winner = bedside["protocols"][protocol]["winner"]
+    models = set(winner["infants"].values())
+    if len(models) != 1 or None in models:
+        counts = ", ".join(f"{model or 'none'} for {infant}" for infant, model in winner["infants"].items())
+        raise PipelineError(
+            f"{BEDSIDE}: protocol {protocol}: expected one model for every infant, got {counts} "
+            f"({'; '.join(winner['why'].values())}). No model chose itself: name one with --model, as your decision."
+        )
+    return protocol, models.pop()
+
+
+def digest(path: Path, name: str) -> str:
+    """Return a file's hash, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, name).hexdigest()
+
+
+def bundle(protocol: str, model: str) -> Path:
+    """Return the bundle in the workspace, its bytes those of dvc.lock.
+
+    Raises:
+        PipelineError: no stage makes it, or the bytes in the workspace are others.
+    """
+    with Repo() as repo:
+        known = {found.groups(): out for out in repo.index.outs if (found := BUNDLE.search(str(out)))}
+    if (protocol, model) not in known:
+        names = ", ".join("/".join(name) for name in known)
+        raise PipelineError(
+            f"dvc.yaml: expected a bundle of {protocol}/{model}, got {names or 'none'}. Name one of these."
+        )
+    out = known[protocol, model]
+    path = Path(str(out))
+    if not path.is_file() or digest(path, "md5") != out.hash_info.value:
+        raise PipelineError(f"{path}: expected the bytes of dvc.lock, got others or none. Run `dvc pull {path}`.")
+    return path
+
+
+def git(*arguments: str) -> str:
+    """Return what `git ...` prints."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def approve(named: str | None) -> Approved:
+    """Return what is to be approved: `named`, such as `patient/resnet18`, or what the doctor's rule chose.
+
+    Raises:
+        PipelineError: there is no such bundle, or dvc.lock, which names it, is not committed.
+    """
+    if named is None:
+        protocol, model = chosen(json.loads(BEDSIDE.read_text(encoding="utf-8")))
+        why = f"the doctor's rule chose it for every infant of protocol {protocol}"
+    else:
+        protocol, _, model = named.partition("/")
+        why = "a person named it"
+    path = bundle(protocol, model)
+    if git("status", "--porcelain", "dvc.lock"):
+        raise PipelineError("dvc.lock: expected what the last commit has, got changes. Commit it, then approve.")
+    return Approved(protocol, model, str(path), digest(path, "sha256"), git("rev-parse", "HEAD"), why)
+
+
+def write_remotes(path: Path) -> None:
+    """Write this clone's remotes with absolute urls: `dvc get` resolves relative ones elsewhere."""
+    config = ConfigObj(str(path), encoding="utf-8")
+    with Repo() as repo:
+        for name, fields in repo.config["remote"].items():
+            config[f'remote "{name}"'] = dict(fields)
+    config.write()
+
+
+def get(target: Path) -> Approved:
+    """Bring the approved bundle to `target`.
+
+    Raises:
+        PipelineError: nothing is approved here, DVC cannot get it, or it has other bytes; then `target` is as it was.
+    """
+    if not APPROVED.is_file():
+        raise PipelineError(f"{APPROVED}: expected it in the clone, got none. Nothing is approved; or `git pull`.")
+    approved = Approved(**json.loads(APPROVED.read_text(encoding="utf-8")))
+    with tempfile.TemporaryDirectory() as folder, replacing(target) as partial:
+        write_remotes(Path(folder) / "config")
+        dvc("get", "-q", ".", approved.path, "--rev", approved.rev, "-o", str(partial), "--config", f"{folder}/config")
+        found = digest(partial, "sha256")
+        if found != approved.sha256:
+            partial.unlink()
+            raise PipelineError(
+                f"{approved.path}: expected SHA-256 {approved.sha256} of {APPROVED}, got {found}. It is not kept. Is "
+                "this clone's cache damaged? `python -m operations.cache`. The remote? `python -m operations.cache "
+                "<its name>`. If both are sound, somebody put another model there: ask who approved this one."
+            )
+    return approved
+
+
+def main() -> None:
+    """Approve, or get what is approved."""
+    parser = argparse.ArgumentParser(prog="python -m operations.approved", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    asking = commands.add_parser("approve", help="write approved.json")
+    asking.add_argument("--model", help="protocol and model, such as patient/resnet18; default: the doctor's rule's")
+    commands.add_parser("get", help="bring the approved bundle").add_argument("target", type=Path, help="file to write")
+    asked = parser.parse_args()
+    if asked.command == "get":
+        approved = get(asked.target)
+        print(f"{asked.target}: {approved.protocol}/{approved.model}, SHA-256 {approved.sha256}: {approved.why}")
+        return
+    approved = approve(asked.model)
+    write_json(APPROVED, asdict(approved), sort_keys=False)
+    print(f"{APPROVED}: {approved.protocol}/{approved.model}, {approved.why}. Commit it, and `dvc push`.")
+
+
+if __name__ == "__main__":
+    run(main)
