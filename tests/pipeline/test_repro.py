@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.workspace import dvc, environment, set_params
+from tests.workspace import dvc, environment, git, set_params
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +28,16 @@ def test_a_second_repro_does_nothing(finished: Path) -> None:
     said = dvc(finished, "repro").stdout
     assert "Running stage" not in said
     assert (finished / "dvc.lock").read_bytes() == lock
+
+
+def test_pushed_cloned_and_pulled_nothing_runs_again(clone: Path) -> None:
+    dvc(clone, "push")  # to the shipped remote, beside the clone
+    git(clone.parent, "clone", "-q", str(clone), "colleague")
+    colleague = clone.with_name("colleague")
+    dvc(colleague, "pull")
+    assert "Data and pipelines are up to date" in dvc(colleague, "repro").stdout
+    assert (colleague / "dvc.lock").read_bytes() == (clone / "dvc.lock").read_bytes()
+    assert (colleague / "metrics/report.html").read_bytes() == (clone / "metrics/report.html").read_bytes()
 
 
 def test_one_augmentations_range_reruns_that_variant_alone(clone: Path) -> None:

@@ -121,6 +121,9 @@ def test_a_tracked_cohort_names_its_own_remote() -> None:
         tracked = [out for out in repo.index.outs if out.stage.is_data_source]
     for out in tracked:
         name = Path(out.fs_path).name
+        assert name == name.lower(), (
+            f"{name}: expected a name in lower case: DVC looks for its remote as {name.lower()}"
+        )
         assert out.remote == name or not out.can_push, (
             f"{name}.dvc: expected `remote: {name}`: README, 'Bring your own'"
         )
