@@ -111,28 +111,26 @@ def victims(running: psutil.Process, kind: str) -> list[psutil.Process]:
 
 def stages(running: psutil.Process) -> list[psutil.Process]:
     """Return the stage that runs below `dvc`, and the shell that it may run in."""
-    return [each for each in running.children() if "DVC_STAGE" in _environment(each)]
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        found: dict[str, str] = process.environ()
-    except psutil.Error:  # it has just ended
-        return {}
+    found = []
+    for each in running.children():
+        with suppress(psutil.Error):  # it has just ended
+            found += [each] if "DVC_STAGE" in each.environ() else []
     return found
 
 
-def disturb(folder: Path, name: str, after_s: float, kind: str, draw: random.Random) -> list[psutil.Process] | None:
+def disturb(
+    folder: Path, name: str, after_s: float, kind: str, draw: random.Random
+) -> tuple[str, list[psutil.Process]] | None:
     """Begin `dvc repro`, and kill when stage `name` has run for so long.
-    Returns all that ran at that moment; None where the run was already over.
+
+    Returns what was killed and all that ran at that moment; None where the run was already over.
     """
-    log = (folder.parent / "disturbed.log").open("w")
-    command = [sys.executable, "-m", "dvc", "repro"]
-    started = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=log, stderr=subprocess.STDOUT)
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet"]
+    started = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.DEVNULL)
     running = psutil.Process(started.pid)
     while started.poll() is None and not stages(running):
         time.sleep(0.02)
-    assert started.poll() is None, f"{name} did not run: {(folder.parent / 'disturbed.log').read_text()}"
+    assert started.poll() is None, f"{name} did not run"
     with suppress(subprocess.TimeoutExpired):
         started.wait(after_s)
         return None
@@ -142,14 +140,13 @@ def disturb(folder: Path, name: str, after_s: float, kind: str, draw: random.Ran
         with suppress(psutil.NoSuchProcess):
             process.kill()
     started.wait()
-    return everything
+    return "dvc" if chosen == [running] else kind, everything
 
 
 def finish(folder: Path) -> bool:
     """Run `dvc repro` to its end; return whether dvc.lock was torn and came back from Git first."""
     done = dvc(folder, "repro", check=False)
-    torn = done.returncode != 0 and any(sign in done.stderr for sign in TORN)
-    if torn:
+    if torn := done.returncode != 0 and any(sign in done.stderr for sign in TORN):
         git(folder, "checkout", "dvc.lock")
         done = dvc(folder, "repro", check=False)
     assert done.returncode == 0, f"dvc repro:\n{done.stdout}\n{done.stderr}"
@@ -159,23 +156,23 @@ def finish(folder: Path) -> bool:
 def one_round(folder: Path, expected: dict[str, Any], times: dict[str, float], draw: random.Random) -> Round:
     """Kill once, run again, compare; the workspace is then as it was.
 
-    Raises:
-        AssertionError: the run failed, another state was reached, or an orphan lives on.
+    Raises AssertionError: the run failed, another state was reached, or an orphan lives on.
     """
-    everything = None
-    while everything is None:  # a moment after the run's end kills nothing: draw again
+    killed = None
+    while killed is None:  # a moment after the run's end kills nothing: draw again
         (name,) = draw.choices(list(times), list(times.values()))
         after_s, kind = draw.uniform(0, times[name]), draw.choice(VICTIMS)
         forget(folder, name)
-        everything = disturb(folder, name, after_s, kind, draw)
+        killed = disturb(folder, name, after_s, kind, draw)
+    victim, everything = killed
     begun = time.monotonic()
     torn = finish(folder)
     took = time.monotonic() - begun
-    what = f"{kind} killed {after_s:.2f} s into {name}"
+    what = f"{victim} killed {after_s:.2f} s into {name}"
     assert not differing(state(folder), expected), f"{what}: {differing(state(folder), expected)}"
     _, alive = psutil.wait_procs(everything, timeout=LATE_S)
     assert not alive, f"{what}: still there: {[process.cmdline() for process in alive]}"
-    return Round(name, after_s, kind, torn, took)
+    return Round(name, after_s, victim, torn, took)
 
 
 def rounds(folder: Path, times: int, seed: int) -> Iterator[Round]:

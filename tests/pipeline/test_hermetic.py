@@ -1,11 +1,14 @@
 """dvc.yaml against what stages do (dynamic): each runs on its declared inputs alone and writes its declared outputs.
 
-The outputs are compared with the finished workspace's, byte by byte: every stage is run twice, in two folders.
+The outputs are compared with the finished workspace's, byte by byte: every stage is run twice, the second time in
+another folder, under another time zone and locale, with another hash seed and another number of workers.
 """
 
 import filecmp
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +70,38 @@ def expected_files(stage: PipelineStage, finished: Path) -> set[Path]:
     return expected
 
 
-def run_alone(stage: PipelineStage, finished: Path, folder: Path) -> None:
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What differs in the environment of the second run. Turkish writes the capital of i otherwise, and 0,5 for 0.5."""
+    locales = tmp_path_factory.mktemp("locales")
+    command = ["localedef", "-i", "tr_TR", "-f", "UTF-8", str(locales / "tr_TR.UTF-8")]
+    made = shutil.which("localedef") and subprocess.run(command, capture_output=True).returncode == 0
+    language = {"LOCPATH": str(locales), "LC_ALL": "tr_TR.UTF-8"} if made else {"LC_ALL": "C"}
+    workers = 1 if (os.cpu_count() or 1) > 1 else 2
+    return {"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "12345", "LOKY_MAX_CPU_COUNT": str(workers), **language}
+
+
+SEEN = """import joblib, locale, os, time
+print(time.strftime("%z", time.localtime(0)), locale.setlocale(locale.LC_ALL, ""), hash("spine"), joblib.cpu_count())"""
+
+
+def test_the_second_run_sees_another_environment(elsewhere: dict[str, str], tmp_path: Path) -> None:
+    here, there = (
+        subprocess.run(
+            [sys.executable, "-c", SEEN], env=environment(tmp_path) | other, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for other in ({"PYTHONHASHSEED": "random"}, elsewhere)
+    )
+    assert there[0] == "+0530"  # Nepal's time in 1970
+    assert [one != other for one, other in zip(here, there, strict=True)] == [True, here[1] != "C", True, True]
+
+
+def run_alone(stage: PipelineStage, finished: Path, folder: Path, elsewhere: dict[str, str]) -> None:
+    folder.mkdir(parents=True)
     isolate(stage, finished, folder)
     before = files_below(folder)
     done = subprocess.run(
-        str(stage.cmd), shell=True, cwd=folder, env=environment(folder), capture_output=True, text=True
+        str(stage.cmd), shell=True, cwd=folder, env=environment(folder) | elsewhere, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{stage.name} alone: {done.stderr}"
     expected = expected_files(stage, finished)
@@ -83,9 +112,12 @@ def run_alone(stage: PipelineStage, finished: Path, folder: Path) -> None:
     assert not differing, f"{stage.name}: other bytes when run alone: {differing}"
 
 
-def test_every_stage_runs_on_what_it_declares_and_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+def test_every_stage_runs_on_what_it_declares_and_gives_the_same_bytes(
+    finished: Path, tmp_path: Path, elsewhere: dict[str, str]
+) -> None:
     stages: list[PipelineStage] = Repo(str(finished)).index.stages
     assert len(stages) > 20
     for stage in stages:
-        run_alone(stage, finished, tmp_path / stage.name.replace("@", "-"))
-        shutil.rmtree(tmp_path / stage.name.replace("@", "-"))
+        folder = tmp_path / "Säuglinge und Föten" / stage.name.replace("@", "-")
+        run_alone(stage, finished, folder, elsewhere)
+        shutil.rmtree(folder)
