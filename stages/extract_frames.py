@@ -125,8 +125,8 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         work = partial(extract_clip, folder=folder, size=params.size_px, params=params.extract_frames)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))
-        pairs = sorted(in_parallel(work, by_size, "clips", "clip"), key=lambda pair: clips.index(pair[0]))
-        results = [result for _, result in pairs]
+        of = {clip.clip_id: result for clip, result in in_parallel(work, by_size, "clips", "clip")}
+        results = [of[clip.clip_id] for clip in clips]
         damaged = [result for result in results if isinstance(result, Problem)]
         raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
