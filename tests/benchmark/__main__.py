@@ -1,6 +1,6 @@
 """Measure speed and size on an idle machine and write metrics/benchmark.json.
 
-    python -m tests.benchmark                  everything, about an hour and a half on 2 cores, after `dvc repro`
+    python -m tests.benchmark                  everything, about two hours on 2 cores, after `dvc repro`
     python -m tests.benchmark training noop    only these parts; the others keep their last figures
 
 Ratios are taken within one run, ours and the bare loop in turn, because a machine's speed drifts. Nothing here is a
@@ -12,7 +12,7 @@ import json
 import os
 import platform
 
-from tests.benchmark import controls, frames, laptop, larger, noop, pretrained, swapped, tables, training
+from tests.benchmark import controls, frames, laptop, larger, noop, pretrained, scale, swapped, tables, training
 from tests.workspace import ROOT
 
 OUT = ROOT / "metrics/benchmark.json"
@@ -26,6 +26,7 @@ PARTS = {
     "swapped": swapped.measure,  # every declared system beside twins on labels swapped between clips, patient-disjoint
     "pretrained": pretrained.measure,  # the shipped networks from given weights, on another phantom
     "larger": larger.measure,  # macro F1 at a larger size
+    "scale": scale.measure,  # every stage at 13, 130 and 1300 small clips; writes the table of docs/scale.md, too
 }
 
 
