@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from configobj import ConfigObj
 
-from tests.remotes.servers import S3, SSH, SSHD, Folder, Server, stored
+from tests.remotes.server import Server, stored
+from tests.remotes.servers import S3, SSH, SSHD, Folder
 from tests.workspace import ROOT, commit, dvc, environment, git
 
 FILES = 150

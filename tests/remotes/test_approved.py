@@ -11,7 +11,7 @@ import pytest
 from operations.approved import chosen
 from stages.common.core.errors import PipelineError
 from tests.remotes.conftest import objects
-from tests.remotes.servers import stored
+from tests.remotes.server import stored
 from tests.test_operations import run_module
 from tests.workspace import commit, dvc, git
 

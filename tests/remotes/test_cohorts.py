@@ -7,7 +7,7 @@ from configobj import ConfigObj
 from dvc.repo import Repo
 
 from tests.remotes.conftest import objects, said
-from tests.remotes.servers import stored
+from tests.remotes.server import stored
 from tests.workspace import ROOT, commit, copy_project, dvc, git, set_params, track_cohort
 
 SYSTEMS = {
