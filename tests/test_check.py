@@ -206,16 +206,20 @@ def test_thinning_wants_labels_of_the_kept_frames_alone(tmp_path: Path, decoded:
     assert not check.check(tmp_path, params.model_copy(update={"extract_frames": thinned})).stops
 
 
+@pytest.mark.parametrize("name", ["my clips", "Mine"])
 def test_a_folder_that_params_yaml_cannot_name_is_refused_readably(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    report = check.check(small_cohort(tmp_path / "my clips"), settings())
-    readable = "expected a folder name of letters a to z, digits, '_', '-' and '.': no space, no accent, no slash, got"
-    assert f"the cohort's folder: name of a cohort: {readable} 'my clips'. Rename the folder." in report.text
+    report = check.check(small_cohort(tmp_path / name), settings())
+    readable = (
+        "expected a folder name of small letters a to z, digits, '_', '-' and '.': "
+        f"no capital, no space, no accent, no slash, got {name!r}"
+    )
+    assert f"the cohort's folder: name of a cohort: {readable}. Rename the folder." in report.text
     assert report.stops
-    write_params(tmp_path, cohort="my clips")
+    write_params(tmp_path, cohort=name)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PipelineError, match=re.escape(f"cohort: wrong value: {readable} 'my clips'")):
+    with pytest.raises(PipelineError, match=re.escape(f"cohort: wrong value: {readable}")):
         read_params(extract_frames.Params)
 
 
