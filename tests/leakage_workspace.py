@@ -21,6 +21,7 @@ SIDE = 32
 BORDER = 4  # of black canvas around the sector
 Pictures = NDArray[np.uint8]
 VARIANTS = {"original": True, "flip_left_right": True}
+DRAWN = {"original": 0, "flip_left_right": 1, "jpeg": 90, "brightness": 1.3}  # for every frame
 
 
 def section(**changes: object) -> dict[str, object]:
@@ -56,7 +57,10 @@ def build(root: Path, params: str = evaluate_workspace.PARAMS) -> Pictures:
     evaluate_workspace.build(root, params)
     evaluate.main()
     with (root / "params.yaml").open("a", encoding="utf-8") as file:
-        file.write(f"train: {{variants: {str(VARIANTS).replace(chr(39), '').lower()}}}\n")
+        file.write(
+            f"preprocess: {as_yaml(read_params_file(ROOT / 'params.yaml')['preprocess'] | {'method': 'none'})}\n"
+        )
+        file.write(f"train: {as_yaml({'variants': VARIANTS})}\n")
     write_section(root)
     frames = pd.read_csv("data/label_merge/labels.csv")[["frame_id", "clip_id", "patient", "frame_index"]]
     write_table(root / "data/extract_frames/frames.csv", frames.assign(time_s=0.0))
@@ -69,13 +73,14 @@ def write_section(root: Path, **changes: object) -> None:
     """Put the section `leakage` at the end of params.yaml, in place of an earlier one."""
     path = root / "params.yaml"
     whole = path.read_text(encoding="utf-8").split("\nleakage:")[0].rstrip("\n")
-    path.write_text(f"{whole}\nleakage: {_flow(section(**changes))}\n", encoding="utf-8")
+    path.write_text(f"{whole}\nleakage: {as_yaml(section(**changes))}\n", encoding="utf-8")
 
 
-def _flow(value: object) -> str:
+def as_yaml(value: object) -> str:
+    """Return a value as YAML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    return str(value)
+        return "{" + ", ".join(f"{key}: {as_yaml(item)}" for key, item in value.items()) + "}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def write_pictures(root: Path, grey: Pictures, **derived: Pictures) -> None:
@@ -84,7 +89,9 @@ def write_pictures(root: Path, grey: Pictures, **derived: Pictures) -> None:
     (root / "data/preprocess").mkdir(parents=True, exist_ok=True)
     (root / "data/augment").mkdir(parents=True, exist_ok=True)
     np.save(root / "data/augment/original.npy", np.repeat(grey[..., None], 3, axis=-1))
+    frames = pd.read_csv(root / "data/extract_frames/frames.csv")["frame_id"]
     for name, array in arrays.items():
+        write_table(root / f"data/augment/{name}.csv", frames.to_frame().assign(number=DRAWN[name]))
         np.save(root / f"data/preprocess/{name}.npy", array)
 
 

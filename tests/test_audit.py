@@ -230,15 +230,30 @@ def test_a_pooled_area_is_compared_with_the_pooled_counts() -> None:
     assert "with a chance below 0.0" in found["expected"]
 
 
-def test_findings_in_right_tables_are_rarer_than_the_chance_named() -> None:
+def test_what_one_column_may_do_by_chance_ten_do_not() -> None:
+    """Ten models and a single label on few frames: each area alone could be its balanced accuracy by chance."""
+    rng = np.random.default_rng(6)
+    truth = (rng.random((12, 3)) < [0.5, 0, 0]).astype(float)  # without positives there is no area
+    graded = {f"M{number}": truth * 0.3 + rng.random(truth.shape) * [0.7, 0.4, 0.4] for number in range(10)}
+    answers = {name: (of >= 0.5).astype(float) for name, of in graded.items()}
+    alone = honest(truth, {"M0": answers["M0"]})
+    assert findings(alone) == []
+    assert [of["where"] for of in suspicious(alone)] == ["M0, ROC AUC of bad_quality"]
+    assert findings(honest(truth, graded)) == []
+    [found] = findings(honest(truth, answers))
+    assert found["where"].startswith("all columns, ROC AUC of M0 bad_quality, ")
+
+
+@pytest.mark.parametrize("columns", ["A", "ABCD"])
+def test_findings_in_right_tables_are_rarer_than_the_chance_named(columns: str) -> None:
     """Scores that say nothing beyond the threshold; a large chance, so that a few hundred tables can tell."""
     rng = np.random.default_rng(8)
     names, tables = 0, 400
     for _ in range(tables):
         truth = (rng.random((40, 3)) < 0.4).astype(float)
-        said = rng.random(truth.shape) < 0.3 + 0.3 * truth
-        scores = (said + rng.random(truth.shape)) / 2
-        found = audited(Table.model_validate(honest(truth, {"A": scores})), 0.2)["findings"]
+        said = {name: rng.random(truth.shape) < 0.3 + 0.3 * truth for name in columns}
+        scores = {name: (of + rng.random(truth.shape)) / 2 for name, of in said.items()}
+        found = audited(Table.model_validate(honest(truth, scores)), 0.2)["findings"]
         names += any(of["check"] == "area_from_answers" for of in found)
     assert names / tables <= 0.2
 

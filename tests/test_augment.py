@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.augment import __main__ as augment
-from stages.augment.methods import (
+from stages import augment
+from stages.common.augmentation import (
     VARIANTS,
     Flip,
     Gain,

@@ -39,6 +39,28 @@ def workspace(clean: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path, clean[1].copy()
 
 
+def augmented(variant: str, grey: Pictures) -> Pictures:
+    """Return what augmenting and then greying makes of a grey picture, by OpenCV's own calls."""
+    number = leakage_workspace.DRAWN[variant]
+    colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    made = {
+        "flip_left_right": lambda: cv2.flip(colour, 1),
+        "brightness": lambda: cv2.convertScaleAbs(colour, alpha=number),
+        "jpeg": lambda: cv2.imdecode(cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_QUALITY, number])[1], 1),
+    }[variant]()
+    return cv2.cvtColor(made, cv2.COLOR_BGR2GRAY)
+
+
+def write_variants(root: Path) -> None:
+    """Let training read what `VARIANTS` says now."""
+    path = root / "params.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    chosen = leakage_workspace.as_yaml({"variants": leakage_workspace.VARIANTS})
+    path.write_text(
+        "\n".join(f"train: {chosen}" if line.startswith("train:") else line for line in lines) + "\n", encoding="utf-8"
+    )
+
+
 def certificate() -> dict[str, dict[str, object]]:
     cohort, compared, params = leakage_workspace.certify()
     return {name: as_json(cohort, name, of, params) for name, of in compared.items()}
@@ -110,14 +132,51 @@ def test_the_same_clip_under_two_patients_stops_the_stage(workspace: Workspace) 
     assert f"{len(test)} test frames" in str(caught.value)
 
 
-def test_a_derived_picture_of_a_test_frame_in_training_stops_the_stage(workspace: Workspace) -> None:
+@pytest.mark.parametrize("protocol", ["frame", "patient"])
+@pytest.mark.parametrize("variant", sorted(set(leakage_workspace.DRAWN) - {"original"}))
+def test_a_derived_picture_of_a_test_frame_in_training_stops_the_stage(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, variant: str, protocol: str
+) -> None:
+    root, grey = workspace
+    monkeypatch.setitem(leakage_workspace.VARIANTS, variant, True)
+    write_variants(root)
+    clean = np.stack([augmented(variant, picture) for picture in grey])
+    test, train = (frames_on(protocol, side).index for side in ("test", "train"))
+    planted = clean.copy()
+    planted[train[3]] = clean[test[5]]  # filed under a training frame's name, made of a test frame
+    leakage_workspace.write_pictures(root, grey, **{variant: clean})
+    leakage.main()
+    leakage_workspace.write_pictures(root, grey, **{variant: planted})
+    name = pd.read_csv("data/extract_frames/frames.csv")["frame_id"][train[3]]
+    with pytest.raises(PipelineError, match=rf"data/preprocess/{variant}.npy: .* got 1: {name}\. Run"):
+        leakage.main()
+
+
+def test_a_test_frame_s_picture_among_the_training_originals_stops_the_stage(workspace: Workspace) -> None:
+    root, grey = workspace
+    test, train, *_ = a_test_and_a_training_clip()
+    leakage_workspace.write_pictures(root, grey)
+    seen = grey.copy()
+    seen[train[3]] = grey[test[5]]
+    np.save(root / "data/preprocess/original.npy", seen)
+    with pytest.raises(PipelineError, match=r"data/preprocess/original.npy: .* got 1: "):
+        leakage.main()
+
+
+def test_the_same_picture_derived_from_two_frames_stops_the_stage(workspace: Workspace) -> None:
     root, grey = workspace
     test, train, one, other = a_test_and_a_training_clip()
-    derived = grey[:, :, ::-1].copy()
-    derived[train[3]] = grey[test[5]]  # as if a training frame's flip were the test frame's picture
-    leakage_workspace.write_pictures(root, grey, flip_left_right=derived)
+    grey[train[3]] = grey[test[5]][:, ::-1]  # mirrored in the clip itself: its flip is the test frame's picture
+    leakage_workspace.write_pictures(root, grey)
     with pytest.raises(PipelineError, match=rf"{one}_00005 = {other}_00003 \(flip_left_right\)"):
-        certificate()
+        leakage.main()
+
+
+def test_numbers_drawn_for_other_frames_are_refused(workspace: Workspace) -> None:
+    path = workspace[0] / "data/augment/flip_left_right.csv"
+    pd.read_csv(path).iloc[::-1].to_csv(path, index=False)
+    with pytest.raises(PipelineError, match=r"flip_left_right\.csv: expected the frames of frames.csv in their order"):
+        leakage.main()
 
 
 def test_a_variant_that_training_does_not_read_is_no_leak(workspace: Workspace) -> None:

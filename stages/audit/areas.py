@@ -18,9 +18,11 @@ def areas_from_answers(table: Table, chance: float) -> Iterator[Compared]:
     `coincidence` (labels taken as independent), times the sets of as many labels that could have been these, times the
     sizes of a set, times the groups in the table (Bonferroni). A finding where that is below `chance`; so all findings
     in a table that is right together are less likely than `chance`. Suspicious otherwise: one label alone always is.
+    The labels of all columns are a group of their own, and so are their pooled areas: one column may be too short to
+    tell what twenty do.
     A pooled area is taken as that of all answers in one heap, not as a mean over labels.
     """
-    groups = [(name, cells) for name, column in table.columns.items() for cells in _groups(column) if cells]
+    groups = [*_of_columns(table), *_over_columns(table)]
     for name, cells in groups:
         equal = [cell for cell in cells if cell[2]]
         looks = math.comb(len(cells), len(equal)) * len(cells) * len(groups)
@@ -35,6 +37,24 @@ def areas_from_answers(table: Table, chance: float) -> Iterator[Compared]:
             holds=not equal,
             level="finding" if found else "suspicious",
         )
+
+
+def _of_columns(table: Table) -> list[tuple[str, list[Cell]]]:
+    return [(name, cells) for name, column in table.columns.items() for cells in _groups(column) if cells]
+
+
+def _over_columns(table: Table) -> list[tuple[str, list[Cell]]]:
+    """Return the cells of all columns together, where more than one has the area of its answers."""
+    parts = zip(*(_named(name, _groups(column)) for name, column in table.columns.items()), strict=True)
+    return [
+        ("all columns", [cell for cells in part for cell in cells])
+        for part in parts
+        if sum(any(cell[2] for cell in cells) for cells in part) > 1
+    ]
+
+
+def _named(column: str, groups: list[list[Cell]]) -> list[list[Cell]]:
+    return [[(f"{column} {cell[0]}", *cell[1:]) for cell in cells] for cells in groups]
 
 
 def _groups(column: Column) -> list[list[Cell]]:

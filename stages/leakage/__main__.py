@@ -1,6 +1,7 @@
 """Certify what leaks between the sides of each protocol, and probe for shortcuts that need no anatomy.
 
 Reads   data/augment/original.npy, data/preprocess/<variant>.npy   the pictures that are really there
+        data/augment/<variant>.csv                                 what was drawn: each is made once more, and compared
         data/extract_frames/frames.csv, data/label_merge/labels.csv, data/split/<protocol>.csv
         data/predictions/...                                       for each model's patient-wise AUC
         metrics/comparison.csv                                     for the optimism gap
@@ -51,11 +52,11 @@ from stages.leakage.gap import gap_table, gaps, read_comparison
 from stages.leakage.params import Leakage, Params
 from stages.leakage.pictures import Looks, histogram, look
 from stages.leakage.probes import ABOUT, inputs, probe_folds
+from stages.leakage.replay import PREPROCESSED, misfiled
 from stages.leakage.same import digests
 from stages.leakage.standing import standing
 
 ORIGINALS = Path("data/augment/original.npy")
-PREPROCESSED = Path("data/preprocess")
 OUT = Path("metrics")
 NOTES = (
     "Near-duplicates are found by a perceptual hash of the originals: another crop, or a mirrored clip, is not seen.",
@@ -167,6 +168,7 @@ def main() -> None:
     comparison = read_comparison(labels, wanted)
     areas = model_areas(read_answers(params, ANY), len(labels), section.probes.least_patients)
     originals = open_array(ORIGINALS, len(cohort.frames))
+    raise_all(misfiled(cohort, params.train.chosen(), params.preprocess), "pictures are not of their frames")
     looks = look(originals, section.near_duplicates.hash_side, section.probes.side_px)
     seen = see(looks, params.train.chosen(), section)
     compared = certify(cohort, folds, seen, section)

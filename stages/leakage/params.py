@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from stages.common.core.params import Strict
 from stages.common.evaluation.reading import Declared
+from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -81,4 +82,5 @@ class Params(Declared):
     """What this stage reads of params.yaml."""
 
     train: TrainingVariants
+    preprocess: Preprocess
     leakage: Leakage

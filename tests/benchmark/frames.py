@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from stages.augment import methods as augment
+from stages.common import augmentation as augment
 from stages.common.core.params import one_entry
 from stages.common.variants import VARIANT_NAMES
 from stages.extract_frames import PNG
@@ -77,7 +77,7 @@ def measure() -> dict[str, Any]:
         bare = _bare(folder, frames)
     variants = len(VARIANT_NAMES)
     starts_s = start_s("stages.extract_frames")
-    starts_s += variants * (start_s("stages.augment.__main__") + start_s("stages.preprocess"))
+    starts_s += variants * (start_s("stages.augment") + start_s("stages.preprocess"))
     whole = sum(ours.values())
     return {
         "frames": frames,

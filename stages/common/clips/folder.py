@@ -12,7 +12,9 @@ from pydantic import AfterValidator
 def folder_name(name: str) -> str:
     """Return a cohort's folder name; raises ValueError, with what is expected, where it is no plain one."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
-        raise ValueError("a folder name of small letters a to z, digits, '_', '-' and '.': no capital, no space, no accent, no slash")
+        raise ValueError(
+            "a folder name of small letters a to z, digits, '_', '-' and '.': no capital, no space, no accent, no slash"
+        )
     return name
 
 

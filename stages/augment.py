@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import create_model
 
-from stages.augment.methods import VARIANTS, Pictures, apply, draw
+from stages.common.augmentation import VARIANTS, Pictures, apply, draw
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import new_array
 from stages.common.core.params import Strict, one_entry, read_params
