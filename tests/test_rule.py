@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds, model_answers
+from stages.common.evaluation.answers import (
+    Answers,
+    Rows,
+    collapsed_labels,
+    constant_folds,
+    model_answers,
+    unjudged_labels,
+)
 from stages.common.evaluation.rule import Judgement, Rule, judge, literal_winner, selection, winner_of
 from stages.common.evaluation.thresholds import Threshold
 
@@ -84,6 +91,16 @@ def test_a_model_collapsed_in_any_label_cannot_win(truth: np.ndarray) -> None:
 def test_a_constant_answer_is_right_where_the_expert_is_constant(truth: np.ndarray) -> None:
     no_bad = truth[truth[:, 0] == 0]
     assert collapsed_labels(rows_of(no_bad), answers(no_bad), LABELS) == []
+    assert unjudged_labels(rows_of(no_bad), answers(no_bad), LABELS) == ["bad_quality"]
+
+
+def test_a_constant_answer_is_told_only_where_nothing_can_show_it(truth: np.ndarray) -> None:
+    silent = answers(np.zeros_like(truth))
+    assert unjudged_labels(rows_of(truth), silent, LABELS) == []  # the truth varies: collapsed, and told as that
+    no_bad = truth[truth[:, 0] == 0]
+    awake = no_bad.copy()
+    awake[0, 0] = 1
+    assert unjudged_labels(rows_of(no_bad), answers(awake), LABELS) == []
 
 
 def test_the_loss_is_the_mean_over_patients_by_hand() -> None:

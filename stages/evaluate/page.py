@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds
+from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds, unjudged_labels
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.decision import DECISIONS, Decision
 from stages.common.evaluation.scores import Figure
@@ -93,13 +93,20 @@ def _collapsed_in(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[s
 
 
 def _constant_notes(rows: Rows, models: Mapping[str, Answers], labels: Sequence[str]) -> list[str]:
-    """Return what is told of constant answers in too few folds to condemn a model."""
-    return [
+    """Return what is told of constant answers in too few folds to condemn a model, or where none could show it."""
+    networks = {model: answers for model, answers in models.items() if model not in BASELINES}
+    few = [
         f"{model} answers {label} constantly on the validation frames of {constant} of {of} folds."
-        for model, answers in models.items()
-        if model not in BASELINES
+        for model, answers in networks.items()
         for label, (constant, of) in constant_folds(rows, answers, labels).items()
         if constant and label not in collapsed_labels(rows, answers, labels)
+    ]
+    dark = {model: unjudged_labels(rows, answers, labels) for model, answers in networks.items()}
+    return few + [
+        f"{model} answers {', '.join(asleep)} constantly on validation, and so does the expert: whether it has "
+        "collapsed cannot be judged there."
+        for model, asleep in dark.items()
+        if asleep
     ]
 
 

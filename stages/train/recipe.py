@@ -58,7 +58,8 @@ class Epoch:
 
     Attributes:
         epoch: counted from 1.
-        train_loss, validation_loss: means over the known labels.
+        train_loss: mean over the epoch's batches, by their frames, of each batch's mean over its known labels.
+        validation_loss: mean over the known labels.
         constant_labels: how many labels get one and the same answer on validation, where the truth has both.
         coin_loss: what always saying one half would cost on validation.
     """

@@ -106,6 +106,20 @@ def constant_folds(rows: Rows, answers: Answers, labels: Sequence[str]) -> dict[
     return found
 
 
+def unjudged_labels(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[str]:
+    """Return the labels of which no fold can show a collapse, and that a model answers the same in every one.
+
+    The expert, too, says the same of every validation frame of a fold: the model may be right, or asleep.
+    """
+    validation = rows.on("validation")
+    constant = constant_folds(rows, answers, labels)
+    return [
+        label
+        for column, label in enumerate(labels)
+        if not constant[label][1] and len(np.unique(answers.said[validation, column])) == 1
+    ]
+
+
 def collapsed_labels(rows: Rows, answers: Answers, labels: Sequence[str]) -> list[str]:
     """Return the labels for which a model has collapsed: constant in more than half of the folds that can show it.
 
