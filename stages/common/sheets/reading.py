@@ -10,11 +10,12 @@ from stages.common.clips.cohort import Clip
 from stages.common.core.errors import Problem
 from stages.common.sheets.cells import read_cells
 from stages.common.sheets.columns import match_columns
+from stages.common.sheets.counting import first_number, mixed_numbering
 from stages.common.sheets.files import read_files
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import entry, normal
-from stages.common.sheets.numbering import first_number, foreign_names, mixed_numbering
+from stages.common.sheets.numbering import foreign_names
 from stages.common.sheets.placement import Frames, look_unplaced, place
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.settings import LabelMerge, LabelParams
@@ -142,8 +143,7 @@ def _read_sheet(
     if frames is None:
         reading.add(look_unplaced(sheet, columns, entries, params), **where)
         return None
-    numbers = [entry.number for entry in entries]
-    base, findings = first_number(sheet, numbers, frames.decoded, params.label_merge)
+    base, findings = first_number(sheet, entries, frames.decoded, params.label_merge)
     reading.add(findings, **where)
     if base is None:
         reading.add(look_unplaced(sheet, columns, entries, params), **where)

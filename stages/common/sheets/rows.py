@@ -11,7 +11,23 @@ class Formula:
     """A cell that is computed: what it shows depends on the program that last opened it."""
 
 
-Entry = str | int | float | bool | Formula | None
+@dataclass(frozen=True)
+class Moment:
+    """A cell that holds a date, a time or a duration: spreadsheets make one of what looks like it.
+
+    Its text ends in digits that count nothing: read as a name, `2024-01-12 00:00:00` would be frame 0.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"the date or time {self.text}"
+
+
+Entry = str | int | float | bool | Formula | Moment | None
 
 
 @dataclass(frozen=True)
