@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, entry, listed, normal
+from stages.common.sheets.names import as_yaml, close, listed, normal
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelParams
 
 
@@ -66,7 +67,7 @@ def _define(
     """Settle in `titles` which column is 'A' or 'A without B': another definition is not another spelling."""
     rule = params.label_merge.without[derived]
     plain, other = params.labels[rule.label].column, rule.column
-    meaning = entry(params.label_merge.definitions, sheet.expert, sheet.title)
+    meaning = entry(params.label_merge.definitions, sheet)
     if not _candidates(columns, other, params):
         if meaning == derived:
             titles[derived] = titles.pop(rule.label)

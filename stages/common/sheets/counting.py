@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from stages.common.core.errors import Problem
 from stages.common.sheets.cells import Labelled
 from stages.common.sheets.findings import Finding, runs, span, spans
-from stages.common.sheets.names import as_yaml, entry, listed
+from stages.common.sheets.names import as_yaml, listed
 from stages.common.sheets.numbering import bases, outside
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelMerge
 
 MOST_SHOWN = 3  # stretches of numbers in one message
@@ -30,7 +31,7 @@ def first_number(
         frames: decoded frames of its clip.
         section: `first_number_of` is believed; `first_number` is held against the sheet.
     """
-    told = entry(section.first_number_of, sheet.expert, sheet.title)
+    told = entry(section.first_number_of, sheet)
     if told is not None:
         return told, []
     if not entries:
@@ -84,7 +85,7 @@ def mixed_numbering(sheets: Mapping[str, Sheet], told: Mapping[str, int], sectio
     by_base: dict[int, list[str]] = {0: [], 1: []}
     for clip_id, base in told.items():
         sheet = sheets[clip_id]
-        if len(sheet.rows) > 1 and entry(section.first_number_of, sheet.expert, sheet.title) is None:
+        if len(sheet.rows) > 1 and entry(section.first_number_of, sheet) is None:
             by_base[base].append(sheet.title)
     if section.first_number != "auto" or not all(by_base.values()):
         return []

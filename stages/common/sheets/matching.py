@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, entry, listed, same
+from stages.common.sheets.names import as_yaml, close, listed, same
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelMerge
 
 
@@ -42,7 +43,7 @@ def match_sheets(
 def _used(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -> tuple[list[Sheet], list[str]]:
     used, notes = [], []
     for sheet in sheets:
-        if (reason := entry(section.ignored_sheets, sheet.expert, sheet.title)) is not None:
+        if (reason := entry(section.ignored_sheets, sheet)) is not None:
             notes.append(f"{sheet.where}: ignored, as label_merge.ignored_sheets says ({reason})")
         elif not sheet.rows and not _meant(sheet, clips, section):
             notes.append(f"{sheet.where}: ignored, as it is empty and named like no clip")
@@ -52,7 +53,7 @@ def _used(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -
 
 
 def _meant(sheet: Sheet, clips: Sequence[Clip], section: LabelMerge) -> list[Clip]:
-    name = entry(section.aliases, sheet.expert, sheet.title) or sheet.title
+    name = entry(section.aliases, sheet) or sheet.title
     names = same(name, [clip.name for clip in clips])
     return [clip for clip in clips if clip.name in names]
 
@@ -69,7 +70,7 @@ def _hidden(sheet: Sheet) -> Finding:
 
 
 def _stranger(sheet: Sheet, free: Sequence[str], section: LabelMerge) -> Finding:
-    alias = entry(section.aliases, sheet.expert, sheet.title)
+    alias = entry(section.aliases, sheet)
     candidates = close(alias or sheet.title, free)
     got = f"'{sheet.title}'" + (f", in label_merge.aliases called '{alias}'" if alias else "")
     if candidates:

@@ -14,10 +14,11 @@ from stages.common.sheets.counting import first_number, mixed_numbering
 from stages.common.sheets.files import read_files
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
-from stages.common.sheets.names import entry, normal
+from stages.common.sheets.names import normal
 from stages.common.sheets.numbering import foreign_names
 from stages.common.sheets.placement import Frames, look_unplaced, place
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import contested, idle, with_twins
 from stages.common.sheets.settings import LabelMerge, LabelParams
 from stages.common.sheets.votes import Agreement, agreement, clear_contradictions, complete, derive, majority
 
@@ -82,13 +83,14 @@ def read_labels(cohort: Path, clips: Sequence[Clip], frames: Mapping[str, Frames
         params: `labels` and `label_merge`.
     """
     reading = Reading()
-    sheets, findings = read_files(cohort, params.label_merge.clip_column)
-    reading.add(findings)
+    found, findings = read_files(cohort, params.label_merge.clip_column)
+    sheets = with_twins(found)
+    reading.add(findings + contested(params.label_merge, sheets))
     for number, expert in enumerate(sorted({sheet.expert for sheet in sheets}, key=normal), start=1):
         reading.experts[f"E{number}"] = expert
         its = [sheet for sheet in sheets if sheet.expert == expert]
         _read_expert(reading, f"E{number}", its, clips, frames, params)
-    reading.notes += _idle(params.label_merge, sheets)
+    reading.notes += idle(params.label_merge, sheets)
     return reading
 
 
@@ -164,17 +166,6 @@ def _unlabelled(clip: Clip, expert: str) -> Finding:
     expected = "a sheet named as the clip" + (f" from expert '{expert}'" if expert else "")
     remedy = "Add the sheet, or say in label_merge.aliases which one it is."
     return Finding("clip_without_sheet", Problem(where, "clip without a sheet", expected, "none", remedy))
-
-
-def _idle(section: LabelMerge, sheets: Sequence[Sheet]) -> list[str]:
-    """Return a note for each parameter that names no sheet: harmless for another cohort, or a slip of the pen."""
-    keys = ("aliases", "ignored_sheets", "definitions", "first_number_of")
-    return [
-        f"label_merge.{key}: '{title}' is no sheet of this cohort; left unused"
-        for key in keys
-        for title in getattr(section, key)
-        if not any(entry({title: True}, sheet.expert, sheet.title) for sheet in sheets)
-    ]
 
 
 def unite(reading: Reading, params: LabelParams) -> United:

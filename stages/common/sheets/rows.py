@@ -54,6 +54,7 @@ class Sheet:
         rows: rows that hold anything; the first is the heading.
         hidden: whether the workbook hides it.
         merged: merged cell ranges, e.g. `B2:B9`.
+        twins: titles of the expert's other sheets that only case, spaces or punctuation tell from this one.
     """
 
     expert: str
@@ -62,6 +63,7 @@ class Sheet:
     rows: tuple[Row, ...]
     hidden: bool = False
     merged: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
 
 
 def filled(row: Row) -> bool:

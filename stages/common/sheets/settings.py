@@ -112,7 +112,7 @@ class LabelParams(Strict):
 def mistakes(params: LabelParams) -> list[Problem]:
     """Return what is wrong between keys of params.yaml that are right one by one."""
     section, known = params.label_merge, list(params.labels)
-    wrong = unusable_names(params.names) + _shared_columns(params)
+    wrong = unusable_names(params.names) + _shared_columns(params) + _twin_aliases(section)
     if section.excludes_others is not None:
         wrong += _outside("excludes_others", section.excludes_others, known)
     for name, rule in section.without.items():
@@ -136,6 +136,20 @@ def _shared_columns(params: LabelParams) -> list[Problem]:
     return [
         Problem(where, what, expected, listed(heading for heading in headings if normal(heading) == form), remedy)
         for form in twice
+    ]
+
+
+def _twin_aliases(section: LabelMerge) -> list[Problem]:
+    """Return the keys of `column_aliases` that are one heading, as headings are read whatever their spelling."""
+    forms: dict[str, list[str]] = {}
+    for heading in section.column_aliases:
+        forms.setdefault(normal(heading), []).append(heading)
+    where, what = "params.yaml: label_merge.column_aliases", "one heading twice"
+    expected = "headings that differ in more than case, spaces and punctuation"
+    return [
+        Problem(where, what, expected, listed(headings), "Remove all but one.")
+        for headings in forms.values()
+        if len(headings) > 1
     ]
 
 
