@@ -67,7 +67,7 @@ def read_cells(
     own = {normal(clip), normal(sheet.title)}
     others = {form: name for form, name in clips.items() if form not in own}
     for row in sheet.rows[1:]:
-        name, mistake = _frame(row, columns.filename, clip, others)
+        name, mistake = _frame(row, columns.filename, clip, others) if columns.filename else (None, None)
         if mistake:
             wrong.append((row.number, mistake))
         labels: dict[str, bool | None] = {}

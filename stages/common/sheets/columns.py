@@ -23,16 +23,19 @@ class Columns:
     """Where a sheet holds what.
 
     Attributes:
-        filename: entries that end in the frame's number.
+        filename: entries that end in the frame's number; None where it is not found.
         labels: label -> its column. A derived label stands here in place of the label it is made of.
     """
 
-    filename: Column
+    filename: Column | None
     labels: dict[str, Column]
 
 
 def match_columns(sheet: Sheet, params: LabelParams) -> tuple[Columns | None, list[Finding]]:
-    """Return where `sheet` holds its labels, or None and what hinders."""
+    """Return where `sheet` holds its labels, and what hinders; None for an empty sheet.
+
+    With findings, the columns are those found or proposed: to look for other problems in, not to take labels from.
+    """
     if not sheet.rows:
         heading = ", ".join([params.label_merge.filename_column, *(label.column for label in params.labels.values())])
         problem = Problem(sheet.where, "empty sheet", f"the heading {heading}", "nothing", "Fill it, or remove it.")
@@ -49,7 +52,7 @@ def match_columns(sheet: Sheet, params: LabelParams) -> tuple[Columns | None, li
         labels[label], wrong = _find(sheet, columns, title, params)
         findings += wrong
     found = {label: column for label, column in labels.items() if column is not None}
-    return (None, findings) if findings or filename is None else (Columns(filename, found), [])
+    return Columns(filename, found), findings
 
 
 def _columns(sheet: Sheet) -> list[Column]:
@@ -81,6 +84,7 @@ def _define(
             )
         ]
     if meaning is None:
+        titles[derived] = other
         return [_undefined(sheet, other, rule.label, derived)]
     titles[meaning] = other
     return []
@@ -116,14 +120,26 @@ def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) 
     if found:
         got = f"{len(found)}: {listed(column.heading for column in found)}"
         problem = Problem(where, f"several columns '{title}'", "one", got, "Remove or rename all but one.")
-    else:
-        problem = _missing(where, [column.heading for column in columns], title)
-    return None, [Finding("column", problem)]
+        return None, [Finding("column", problem)]
+    likely = _likely(columns, title, params)
+    return likely, [Finding("column", _missing(where, columns, title, likely))]
 
 
-def _missing(where: str, headings: list[str], title: str) -> Problem:
+def _likely(columns: list[Column], title: str, params: LabelParams) -> Column | None:
+    """Return the column whose heading resembles `title` most, of those that are nothing else."""
+    section = params.label_merge
+    known = [section.filename_column, *(label.column for label in params.labels.values())]
+    known += [rule.column for rule in section.without.values()]
+    free = {
+        column.heading: column for column in columns if not any(_candidates([column], name, params) for name in known)
+    }
+    return next((free[heading] for heading in close(title, list(free))), None)
+
+
+def _missing(where: str, columns: list[Column], title: str, likely: Column | None) -> Problem:
     remedy = "Write the headings into the first row of the sheet."
-    if likely := close(title, headings):
-        alias = f"{{{as_yaml(likely[0])}: {as_yaml(title)}}}"
+    if likely is not None:
+        alias = f"{{{as_yaml(likely.heading)}: {as_yaml(title)}}}"
         remedy = f"Correct the heading, or set in params.yaml label_merge.column_aliases: {alias}."
-    return Problem(where, f"no column '{title}'", f"a heading '{title}'", listed(headings), remedy)
+    got = listed(column.heading for column in columns)
+    return Problem(where, f"no column '{title}'", f"a heading '{title}'", got, remedy)

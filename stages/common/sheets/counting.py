@@ -115,7 +115,8 @@ def _undecided(sheet: Sheet, entries: Sequence[Labelled], frames: int, fitting: 
     if foreign:
         got += f"; not counting {foreign} row(s) of another name"
     what = "cannot tell whether its frame numbers start at 0 or 1"
-    return Finding("first_number", Problem(sheet.where, what, _allowed(frames), got, _remedy(sheet)))
+    remedy = _remedy(sheet) + ("" if fitting else " Either way, correct or delete the rows that then have no frame.")
+    return Finding("first_number", Problem(sheet.where, what, _allowed(frames), got, remedy))
 
 
 def _decided_by_one(sheet: Sheet, lone: Labelled, entries: Sequence[Labelled], frames: int) -> Finding:

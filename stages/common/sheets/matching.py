@@ -1,6 +1,7 @@
 """Tell which sheet holds which clip; whatever is not certain is a finding."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import Problem
@@ -11,10 +12,25 @@ from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelMerge
 
 
-def match_sheets(
-    sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge
-) -> tuple[dict[str, Sheet], list[Finding], list[str]]:
-    """Return clip_id -> sheet of one expert, findings, and notes on what was left out.
+@dataclass(frozen=True)
+class Matching:
+    """Which sheet of one expert holds which clip.
+
+    Attributes:
+        sheets: clip_id -> its only sheet.
+        unsettled: all other sheets with the clip that each seems to be, or None where nothing tells.
+        findings: why those are not settled, and hidden sheets.
+        notes: what was left out and why.
+    """
+
+    sheets: dict[str, Sheet]
+    unsettled: list[tuple[Sheet, Clip | None]]
+    findings: list[Finding]
+    notes: list[str]
+
+
+def match_sheets(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -> Matching:
+    """Return which sheet holds which clip.
 
     Args:
         sheets: all sheets of one expert.
@@ -23,21 +39,30 @@ def match_sheets(
     """
     used, notes = _used(sheets, clips, section)
     claims: dict[str, list[Sheet]] = {clip.clip_id: [] for clip in clips}
-    findings, strangers = [], []
+    findings: list[Finding] = []
+    unsettled: list[tuple[Sheet, Clip | None]] = []
+    strangers = []
     for sheet in used:
         meant = _meant(sheet, clips, section)
         if len(meant) == 1:
             claims[meant[0].clip_id].append(sheet)
         elif meant:
             findings.append(_ambiguous(sheet, meant))
+            unsettled.append((sheet, None))
         else:
             strangers.append(sheet)
         if sheet.hidden:
             findings.append(_hidden(sheet))
-    free = [clip.name for clip in clips if not claims[clip.clip_id]]
-    findings += [_stranger(sheet, free, section) for sheet in strangers]
-    findings += [_contested(clip, claims[clip.clip_id]) for clip in clips if len(claims[clip.clip_id]) > 1]
-    return {clip_id: its[0] for clip_id, its in claims.items() if len(its) == 1}, findings, notes
+    free = {clip.name: clip for clip in clips if not claims[clip.clip_id]}
+    for sheet in strangers:
+        findings.append(stranger := _stranger(sheet, list(free), section))
+        unsettled.append((sheet, free[stranger.proposal[2]] if stranger.proposal else None))
+    for clip in clips:
+        if len(its := claims[clip.clip_id]) > 1:
+            findings.append(_contested(clip, its))
+            unsettled += [(sheet, clip) for sheet in its]
+    settled = {clip_id: its[0] for clip_id, its in claims.items() if len(its) == 1}
+    return Matching(settled, unsettled, findings, notes)
 
 
 def _used(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -> tuple[list[Sheet], list[str]]:
