@@ -215,3 +215,10 @@ def test_two_keys_for_one_sheet_are_refused(tmp_path: Path) -> None:
     assert not read_sheet(tmp_path, rows, 5, first_number_of={"AM-12": 1, "AM12": 0}).findings
     (wrong,) = mistakes(workbooks.settings(column_aliases={"CORDS": "CORD", "cords ": "FLUID"}))
     assert "label_merge.column_aliases: one heading twice" in str(wrong)
+
+
+@pytest.mark.parametrize("value", [True, False, 1.0])
+def test_a_first_number_is_a_number(value: object) -> None:
+    for section in ({"first_number": value}, {"first_number_of": {"AM12": value}}):
+        with pytest.raises(ValidationError, match="a whole number, 0 or 1"):
+            workbooks.settings(**section)

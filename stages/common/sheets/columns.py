@@ -72,6 +72,10 @@ def _define(
     plain, other = params.labels[rule.label].column, rule.column
     meaning = entry(params.label_merge.definitions, sheet)
     if not _candidates(columns, other, params):
+        if (mixed := _mixed(columns, derived, params)) is not None:
+            del titles[rule.label]
+            titles[derived] = mixed.heading
+            return [_unclear(sheet, mixed.heading, derived, params)]
         if meaning == derived:
             titles[derived] = titles.pop(rule.label)
         return []
@@ -88,6 +92,36 @@ def _define(
         return [_undefined(sheet, other, rule.label, derived)]
     titles[meaning] = other
     return []
+
+
+def _mixed(columns: list[Column], derived: str, params: LabelParams) -> Column | None:
+    """Return the column that seems to be 'A' but mentions B, where there is no plain 'A': `FLUID w/o cord`."""
+    rule = params.label_merge.without[derived]
+    plain = params.labels[rule.label].column
+    if _candidates(columns, plain, params):
+        return None
+    alike = (normal(plain), normal(rule.label))
+    for column in _free(columns, params):
+        form = normal(column.heading)
+        if _mentions(form, rule.without, params) and (any(a in form for a in alike) or close(plain, [form])):
+            return column
+    return None
+
+
+def _mentions(form: str, label: str, params: LabelParams) -> bool:
+    return normal(params.labels[label].column) in form or normal(label) in form
+
+
+def _unclear(sheet: Sheet, heading: str, derived: str, params: LabelParams) -> Finding:
+    rule, title = params.label_merge.without[derived], as_yaml(sheet.title)
+    remedy = (
+        "Ask the expert what 1 means in this sheet, then set in params.yaml "
+        f"label_merge.column_aliases: {{{as_yaml(heading)}: {as_yaml(rule.column)}}} and "
+        f"label_merge.definitions: {{{title}: {derived}}} or {{{title}: {rule.label}}}."
+    )
+    what = f"column '{heading}' mentions {rule.without}, so it may be another definition than '{rule.label}'"
+    expected = f"a column '{params.labels[rule.label].column}' or '{rule.column}'"
+    return Finding("definition", Problem(sheet.where, what, expected, f"'{heading}'", remedy))
 
 
 def _undefined(sheet: Sheet, column: str, label: str, derived: str) -> Finding:
@@ -126,14 +160,22 @@ def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) 
 
 
 def _likely(columns: list[Column], title: str, params: LabelParams) -> Column | None:
-    """Return the column whose heading resembles `title` most, of those that are nothing else."""
+    """Return the column whose heading resembles `title` most, of those that are and mention nothing else."""
+    others = [label for label, column in params.labels.items() if normal(column.column) != normal(title)]
+    free = {
+        column.heading: column
+        for column in _free(columns, params)
+        if not any(_mentions(normal(column.heading), label, params) for label in others)
+    }
+    return next((free[heading] for heading in close(title, list(free))), None)
+
+
+def _free(columns: list[Column], params: LabelParams) -> list[Column]:
+    """Return the columns that are none of those expected."""
     section = params.label_merge
     known = [section.filename_column, *(label.column for label in params.labels.values())]
     known += [rule.column for rule in section.without.values()]
-    free = {
-        column.heading: column for column in columns if not any(_candidates([column], name, params) for name in known)
-    }
-    return next((free[heading] for heading in close(title, list(free))), None)
+    return [column for column in columns if not any(_candidates([column], name, params) for name in known)]
 
 
 def _missing(where: str, columns: list[Column], title: str, likely: Column | None) -> Problem:

@@ -7,14 +7,24 @@ the check passes the stage.
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 from stages.common.labels import Label, unusable_names
 from stages.common.sheets.names import listed, normal
 
+
+def _only_whole(value: object) -> object:
+    # to Python, true is 1 and 1.0 is 1, and so they are to pydantic's Literal
+    if isinstance(value, (bool, float)):
+        raise ValueError("a whole number, 0 or 1")
+    return value
+
+
 Choice = Literal["stop", "warn"]
+First = Annotated[Literal[0, 1], BeforeValidator(_only_whole)]
+FirstOrAuto = Annotated[Literal[0, 1, "auto"], BeforeValidator(_only_whole)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -77,8 +87,8 @@ class LabelMerge(Strict):
 
     filename_column: Text
     clip_column: Text
-    first_number: Literal[0, 1, "auto"]
-    first_number_of: dict[str, Literal[0, 1]]
+    first_number: FirstOrAuto
+    first_number_of: dict[str, First]
     aliases: dict[str, str]
     column_aliases: dict[str, str]
     ignored_sheets: dict[str, str]
