@@ -38,7 +38,7 @@ def sheets_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip], section:
     found = {}
     for path, expert in label_files(cohort):
         its = [sheet for sheet in sheets if sheet.expert == expert]
-        matched, _, _ = match_sheets(its, clips, section)
+        matched = match_sheets(its, clips, section).sheets
         found[path] = [matched[clip.clip_id].title for clip in own if clip.clip_id in matched]
     return found
 

@@ -113,6 +113,19 @@ def test_every_protocol_and_model_has_its_files(whole: Path) -> None:
     assert outputs(whole) == first  # same inputs, same bytes
 
 
+def test_without_a_stop_no_infant_is_at_risk_of_a_dangerous_go(one: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(one, tmp_path / "root")
+    params = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(params.replace("stop: {cord: 1}", "stop: {}"))
+    with contextlib.chdir(root):
+        bedside.main()
+    for found in content(root)["protocols"]["frame"]["models"].values():
+        harm = found["dangerous"]
+        assert (harm["infants"], harm["infants_at_risk"], harm["frames"]) == (0, 0, 0)
+        assert "no" in harm["why"]
+    assert unexplained(content(root)) == []
+
+
 def unexplained(found: Any, explained: bool = False, path: str = "") -> list[str]:
     """Return where a figure is null and no `why` stands beside it or above."""
     if isinstance(found, dict):

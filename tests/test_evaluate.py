@@ -125,6 +125,15 @@ def test_scrambled_test_rows_change_no_choice(small: Path, threshold: str) -> No
     assert read(small, "summary.json") != summary
 
 
+def test_a_decision_without_a_stop_has_no_dangerous_go(small: Path) -> None:
+    (small / "params.yaml").write_text(FRAME_ONLY.replace("stop: {cord: 1}", "stop: {}"))
+    evaluate.main()
+    for model in MODELS:
+        counts = read(small, f"models/frame/{model}.json")
+        assert counts["GO dangerous"] == 0
+        assert counts["GO right"] + counts["GO missed"] > 0
+
+
 def test_thresholds_by_validation_f1_are_used_and_recorded(small: Path) -> None:
     (small / "params.yaml").write_text(FRAME_ONLY.replace("method: fixed", "method: validation_f1"))
     evaluate.main()

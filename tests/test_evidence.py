@@ -247,6 +247,16 @@ def test_other_labels_and_nothing_on_test(own: Path) -> None:
     assert found["comparison"]["models"] is None or found["comparison"]["p"] is None
 
 
+def test_a_decision_without_a_stop_has_no_case_of_a_dangerous_go(own: Path) -> None:
+    params = (own / "params.yaml").read_text()
+    assert "stop: {cord: 1}" in params
+    (own / "params.yaml").write_text(params.replace("stop: {cord: 1}", "stop: {}"))
+    evidence.main()
+    found = json.dumps(read(own))
+    assert "GO dangerous" in found
+    assert "NaN" not in found
+
+
 def test_no_eligible_model_is_said(own: Path) -> None:
     for path in (own / "data/predictions").rglob("*.csv"):
         pd.read_csv(path).assign(cord=1.0, fluid=0.0).to_csv(path, index=False)

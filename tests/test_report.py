@@ -100,6 +100,15 @@ def test_every_section_stands_in_reading_order_and_the_verdict_leads(page: str) 
     assert order[0] == "verdict"
 
 
+def test_a_decision_without_a_stop_is_told(tmp_path: Path) -> None:
+    data = data_of(tmp_path)
+    data.params["evaluate"]["decision"]["stop"] = {}
+    said = report.page(data)
+    assert "GO where the expert says stop (no label says so)" in said
+    assert "stop ()" not in said
+    assert facts(data)["decision_sentence"].endswith("; no label says stop.")
+
+
 def test_the_page_names_nothing_outside_itself(page: str) -> None:
     for tag, of in Tags(page).found:
         for name in ("src", "href", "srcset", "action", "poster"):

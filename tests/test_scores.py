@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn import metrics
 
 from stages.common.evaluation import scores
@@ -142,6 +143,14 @@ def test_a_patient_counts_once_however_many_frames() -> None:
 )
 def test_decisions(bad_quality: float, cord: float, fluid: float, expected: int) -> None:
     assert decide(np.array([[bad_quality, cord, fluid]], float), LABELS, SPINE).tolist() == [expected]
+
+
+def test_without_a_label_that_forbids_nothing_is_a_stop() -> None:
+    free = Decision(go={"fluid": 1, "bad_quality": 0}, stop={})
+    values = np.array([[0, 1, 1], [1, 1, 1], [0, np.nan, 1], [np.nan, 0, 1]], float)
+    assert decide(values, LABELS, free).tolist() == [GO, NO_VIEW, GO, UNKNOWN]
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Decision(go={}, stop={})
 
 
 @given(seed=st.integers(0, 999))

@@ -177,3 +177,48 @@ def test_names_that_tables_need_are_no_labels(name: str) -> None:
     assert [(problem.where, problem.got) for problem in mistakes(params)] == [("params.yaml: labels", repr(name))]
     with pytest.raises(ValidationError, match="and none of frame_id, clip_id"):
         TypeAdapter(dict[LabelName, Label]).validate_python({name: {"column": "x"}})
+
+
+# ---- parameters about one sheet
+
+
+def test_a_parameter_means_the_sheet_that_is_spelt_as_its_key(tmp_path: Path) -> None:
+    rows = [list(workbooks.HEADING), *([number, 0, 0, 1] for number in range(1, 5))]
+    workbooks.write_workbook(tmp_path / "labels.xlsx", {"LAT 12": rows, "LAT 1.2": rows})
+    frames = {"LAT 12": 5, "LAT 1.2": 5}
+    both = read(tmp_path, frames, workbooks.settings(first_number_of={"LAT 12": 0, "LAT 1.2": 1}))
+    assert both.first_numbers == {"E1": {"C001": 0, "C002": 1}}
+    one = read(tmp_path, frames, workbooks.settings(first_number_of={"LAT 12": 0}))
+    assert one.first_numbers == {"E1": {"C001": 0}}
+    left = read(tmp_path, frames, workbooks.settings(ignored_sheets={"LAT 1.2": "a copy"}, first_number=0))
+    assert left.titles == {"E1": {"C001": "LAT 12"}}
+
+
+def test_an_expert_s_parameter_means_that_expert_s_sheet(tmp_path: Path) -> None:
+    rows = [list(workbooks.HEADING), *([number, 0, 0, 1] for number in range(1, 5))]
+    for expert in ("a", "ab"):
+        workbooks.write_workbook(tmp_path / f"labels_{expert}.xlsx", {"LAT 12": rows, "LAT 1.2": rows, "blat12": rows})
+    frames = {"LAT 12": 5, "LAT 1.2": 5, "blat12": 5}
+    told = {"ab/LAT 12": 0, "ab/LAT 1.2": 1, "LAT 1.2": 0}
+    reading = read(tmp_path, frames, workbooks.settings(first_number_of=told))
+    assert reading.first_numbers == {"E1": {"C002": 0}, "E2": {"C001": 0, "C002": 1}}
+
+
+def test_two_keys_for_one_sheet_are_refused(tmp_path: Path) -> None:
+    rows = sheet(truth(5))
+    reading = read_sheet(tmp_path, rows, 5, first_number_of={"AM-12": 0, "am 12": 1})
+    assert messages(reading) == (
+        "params.yaml: label_merge.first_number_of: several entries for labels.xlsx, sheet 'AM12': expected one, or one "
+        "spelt exactly as the sheet, got 'AM-12', 'am 12'. Remove all but one."
+    )
+    assert reading.stopping(workbooks.settings(problems=workbooks.WARN).label_merge)
+    assert not read_sheet(tmp_path, rows, 5, first_number_of={"AM-12": 1, "AM12": 0}).findings
+    (wrong,) = mistakes(workbooks.settings(column_aliases={"CORDS": "CORD", "cords ": "FLUID"}))
+    assert "label_merge.column_aliases: one heading twice" in str(wrong)
+
+
+@pytest.mark.parametrize("value", [True, False, 1.0])
+def test_a_first_number_is_a_number(value: object) -> None:
+    for section in ({"first_number": value}, {"first_number_of": {"AM12": value}}):
+        with pytest.raises(ValidationError, match="a whole number, 0 or 1"):
+            workbooks.settings(**section)

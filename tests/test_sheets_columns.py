@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from stages.common.sheets.settings import mistakes
 from tests import workbooks
 from tests.workbooks import kinds, messages, read, read_sheet, sheet, truth, values
@@ -82,3 +84,28 @@ def test_another_organ_s_labels_run(tmp_path: Path) -> None:
     reading = read(tmp_path, {"AM12": 2}, params)
     assert list(reading.votes["E1"]) == ["effusion", "mass"]
     assert values(reading, "mass") == [True, None]
+
+
+@pytest.mark.parametrize("heading", ["FLUID no cord", "FLUID w/o cord", "fluid (cord not seen)", "FLUD-CORD"])
+def test_a_heading_that_mentions_the_other_label_is_no_other_spelling(tmp_path: Path, heading: str) -> None:
+    rows = [[*workbooks.HEADING[:3], heading], ["0", 0, 0, 1], ["1", 0, 1, 0], ["2", 0, 0, 7]]
+    reading = read_sheet(tmp_path, rows, 3)
+    assert [finding.kind for finding in reading.findings] == ["definition", "not_binary"]
+    said = messages(reading)
+    assert f"column '{heading}' mentions cord, so it may be another definition than 'fluid': expected a column" in said
+    assert "FLUID without cord}" in said
+    assert ": FLUID}" not in said
+    assert reading.findings[0].proposal is None
+    rows[3][3] = 0
+    aliases = {heading: "FLUID without cord"}
+    assert kinds(read_sheet(tmp_path, rows, 3, column_aliases=aliases)) == {"definition"}
+    told = read_sheet(tmp_path, rows, 3, column_aliases=aliases, definitions={"AM12": "fluid_without_cord"})
+    assert not told.findings
+    assert values(told, "fluid") == [True, None, False]
+
+
+def test_a_heading_that_mentions_another_label_is_never_proposed(tmp_path: Path) -> None:
+    rows = sheet(truth(5), heading=("FILENAME", "BAD QUALITY", "CORD FLUID", "FLUID"))
+    said = messages(read_sheet(tmp_path, rows, 5))
+    assert "no column 'CORD'" in said
+    assert "column_aliases" not in said

@@ -1,5 +1,6 @@
 """Frame numbers: the study's own bug was an off-by-one, so this part has the most properties."""
 
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,16 @@ def test_bases_are_those_that_put_every_number_on_a_frame(frames: int, data: st.
     assert bases(numbers, frames) == expected
 
 
+def one_row_decides_out_of_order(numbers: list[int], decisive: int) -> bool:
+    """Return whether one number breaks the order of all others: it may as well be the other end's, mistyped."""
+    others = [number for number in numbers if number != decisive]
+    if len(others) < 2:
+        return False
+    return any(others == sorted(others, key=key) for key in (int, str)) and not any(
+        numbers == sorted(numbers, key=key) for key in (int, str)
+    )
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 30), st.randoms(use_true_random=False), st.sampled_from([0, 1]))
 def test_neither_row_order_nor_first_number_changes_a_label(
@@ -76,6 +87,10 @@ def test_neither_row_order_nor_first_number_changes_a_label(
     body = rows[1:]
     random.shuffle(body)  # type: ignore[attr-defined]
     reading = read_sheet(tmp_path_factory.mktemp("cohort"), [rows[0], *body], frames)
+    if one_row_decides_out_of_order([int(row[0][5:-4]) for row in body], 0 if first == 0 else frames):
+        assert [finding.kind for finding in reading.findings] == ["first_number"]
+        assert set(values(reading, "cord")) == {None}
+        return
     assert not reading.findings
     assert reading.first_numbers == {"E1": {"C001": first}}
     for place, label in enumerate(("bad_quality", "cord", "fluid")):
@@ -113,7 +128,61 @@ def test_a_sheet_that_fits_neither_is_refused(tmp_path: Path) -> None:
     assert "which fits neither (no frame for 50 if the first is 0, no frame for 0 if the first is 1)" in messages(
         reading
     )
+    assert "if the first is 1), in row(s) 52 and 2. Open the clip" in messages(reading)
     assert not reading.first_numbers["E1"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "row"),
+    [(datetime(2024, 1, 12), 11), (date(2024, 1, 12), 11), (time(0, 10), 11), (timedelta(days=10), 11),
+     ("2024-01-12", 11), ("12.01.2024", 11), ("1/12/24", 11), ("2024-01-12 00:00:00", 11), ("0:10", 11)],
+)  # fmt: skip
+def test_a_date_is_no_frame_and_shifts_nothing(tmp_path: Path, entry: object, row: int) -> None:
+    rows = sheet([(0, 0, 1)] * 10, first=1)
+    rows[10][0] = entry
+    reading = read_sheet(tmp_path, rows, 10)
+    assert f"row {row}, column 'FILENAME': no frame number" in messages(reading)
+    assert "9 numbers from 1 to 9, which fits both" in messages(reading)
+    assert values(reading, "fluid") == [None] * 10
+    told = read_sheet(tmp_path, rows, 10, first_number_of={"AM12": 1})
+    assert values(told, "fluid") == [True] * 9 + [None]
+
+
+@pytest.mark.parametrize("name", ["XX_0.jpg", "AM13_0.jpg", "0.jpg"])
+def test_a_row_of_another_name_does_not_choose_the_first_number(tmp_path: Path, name: str) -> None:
+    rows = sheet([(0, 0, 1)] * 10, first=1)
+    rows[10][0] = name
+    reading = read_sheet(tmp_path, rows, 10)
+    assert "got 9 numbers from 1 to 9, which fits both; not counting 1 row(s) of another name. Open" in messages(
+        reading
+    )
+    assert reading.first_numbers == {"E1": {}}
+
+
+@pytest.mark.parametrize(("first", "row", "typed"), [(1, 11, 0), (0, 2, 10)])
+def test_one_number_out_of_order_does_not_choose_the_first_number(
+    tmp_path: Path, first: int, row: int, typed: int
+) -> None:
+    rows = sheet([(0, 0, 1)] * 10, first=first)
+    rows[row - 1][0] = f"AM12_{typed}.jpg"
+    assert messages(read_sheet(tmp_path, rows, 10)) == (
+        f"labels.xlsx, sheet 'AM12': row {row} alone decides whether its frame numbers start at 0 or 1, and stands out "
+        "of their order: expected numbers 0 to 9 or 1 to 10 for a clip of 10 frames, got "
+        f"number {typed} among 9 numbers from 1 to 9, which fits both. "
+        "Open the clip beside the sheet, then correct the numbers or set in params.yaml "
+        "label_merge.first_number_of: {AM12: 0} or {AM12: 1}."
+    )
+    told = read_sheet(tmp_path, rows, 10, first_number_of={"AM12": first})
+    assert "label_without_frame" in workbooks.kinds(told)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_sheet_sorted_as_a_file_browser_does_is_read(tmp_path: Path, first: int) -> None:
+    labels = truth(40, seed=2)
+    rows = sheet(labels, first=first)
+    reading = read_sheet(tmp_path, [rows[0], *sorted(rows[1:], key=lambda row: str(row[0]))], 40)
+    assert not reading.findings
+    assert values(reading, "fluid") == [bool(triple[2]) for triple in labels]
 
 
 @pytest.mark.parametrize("decoded", [True, False])

@@ -40,7 +40,7 @@ def _declared(data: Data) -> dict[str, Any]:
         "max_frames": frames["max_frames"],
         "method": params["preprocess"]["method"],
         "shares": listed([f"{side} {share}" for side, share in params["split"]["shares"].items()]),
-        "decision_sentence": f"GO is {_needs(decision['go'])}; stop is {_needs(decision['stop'])}, and overrides.",
+        "decision_sentence": f"GO is {_needs(decision['go'])}; {_stop(decision['stop'])}.",
         "rule": _rule(params["evaluate"]["rule"]),
     }
 
@@ -67,6 +67,10 @@ def _sees(params: Mapping[str, Any]) -> str:
 
 def _needs(needs: dict[str, int]) -> str:
     return listed([words(label) if value else f"no {words(label)}" for label, value in needs.items()])
+
+
+def _stop(needs: dict[str, int]) -> str:
+    return f"stop is {_needs(needs)}, and overrides" if needs else "no label says stop"
 
 
 def _rule(rule: dict[str, Any]) -> str:

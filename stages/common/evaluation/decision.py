@@ -12,14 +12,14 @@ from stages.common.evaluation.scores import Figure, Truth
 
 DECISIONS = ("GO", "stop", "no view")
 GO, STOP, NO_VIEW, UNKNOWN = 0, 1, 2, -1
-Needs = Annotated[dict[str, Literal[0, 1]], Field(min_length=1)]
+Needs = dict[str, Literal[0, 1]]
 
 
 class Decision(Strict):
     """Which labels make which decision. `stop` overrides `go`; neither is no view."""
 
-    go: Needs  # all of these: a candidate level
-    stop: Needs  # all of these: do not puncture here
+    go: Annotated[Needs, Field(min_length=1)]  # all of these: a candidate level
+    stop: Needs  # all of these: do not puncture here; empty where no label forbids, and then nothing is a stop
 
 
 def decide(values: Truth, labels: Sequence[str], decision: Decision) -> NDArray[np.int64]:
@@ -30,7 +30,9 @@ def decide(values: Truth, labels: Sequence[str], decision: Decision) -> NDArray[
         labels: the names of the columns.
         decision: what to decide from them.
     """
-    stop, go = _holds(values, labels, decision.stop), _holds(values, labels, decision.go)
+    go = _holds(values, labels, decision.go)
+    # of no needs all hold, but without a label that forbids no frame is a stop
+    stop = _holds(values, labels, decision.stop) if decision.stop else np.zeros(len(values))
     cases = [stop == 1, np.isnan(stop), go == 1, np.isnan(go)]
     return np.select(cases, [STOP, UNKNOWN, GO, UNKNOWN], default=NO_VIEW)
 

@@ -22,11 +22,13 @@ class Labelled:
         row: its number in the file.
         number: the frame's, as written.
         labels: True, False or None (unknown) for each column of the sheet.
+        name: what stands before the number, normalised; empty for a bare number.
     """
 
     row: int
     number: int
     labels: dict[str, bool | None]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_cells(
     own = {normal(clip), normal(sheet.title)}
     others = {form: name for form, name in clips.items() if form not in own}
     for row in sheet.rows[1:]:
-        name, mistake = _frame(row, columns.filename, clip, others)
+        name, mistake = _frame(row, columns.filename, clip, others) if columns.filename else (None, None)
         if mistake:
             wrong.append((row.number, mistake))
         labels: dict[str, bool | None] = {}
@@ -74,7 +76,7 @@ def read_cells(
             if mistake:
                 wrong.append((row.number, mistake))
         if name is not None:
-            entries.append(Labelled(row.number, name.number, labels))
+            entries.append(Labelled(row.number, name.number, labels, normal(name.before)))
     return entries, _merged(sheet) + _gather(sheet, wrong)
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, entry, listed, normal
+from stages.common.sheets.names import as_yaml, close, listed, normal
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelParams
 
 
@@ -22,16 +23,19 @@ class Columns:
     """Where a sheet holds what.
 
     Attributes:
-        filename: entries that end in the frame's number.
+        filename: entries that end in the frame's number; None where it is not found.
         labels: label -> its column. A derived label stands here in place of the label it is made of.
     """
 
-    filename: Column
+    filename: Column | None
     labels: dict[str, Column]
 
 
 def match_columns(sheet: Sheet, params: LabelParams) -> tuple[Columns | None, list[Finding]]:
-    """Return where `sheet` holds its labels, or None and what hinders."""
+    """Return where `sheet` holds its labels, and what hinders; None for an empty sheet.
+
+    With findings, the columns are those found or proposed: to look for other problems in, not to take labels from.
+    """
     if not sheet.rows:
         heading = ", ".join([params.label_merge.filename_column, *(label.column for label in params.labels.values())])
         problem = Problem(sheet.where, "empty sheet", f"the heading {heading}", "nothing", "Fill it, or remove it.")
@@ -48,7 +52,7 @@ def match_columns(sheet: Sheet, params: LabelParams) -> tuple[Columns | None, li
         labels[label], wrong = _find(sheet, columns, title, params)
         findings += wrong
     found = {label: column for label, column in labels.items() if column is not None}
-    return (None, findings) if findings or filename is None else (Columns(filename, found), [])
+    return Columns(filename, found), findings
 
 
 def _columns(sheet: Sheet) -> list[Column]:
@@ -66,8 +70,12 @@ def _define(
     """Settle in `titles` which column is 'A' or 'A without B': another definition is not another spelling."""
     rule = params.label_merge.without[derived]
     plain, other = params.labels[rule.label].column, rule.column
-    meaning = entry(params.label_merge.definitions, sheet.expert, sheet.title)
+    meaning = entry(params.label_merge.definitions, sheet)
     if not _candidates(columns, other, params):
+        if (mixed := _mixed(columns, derived, params)) is not None:
+            del titles[rule.label]
+            titles[derived] = mixed.heading
+            return [_unclear(sheet, mixed.heading, derived, params)]
         if meaning == derived:
             titles[derived] = titles.pop(rule.label)
         return []
@@ -80,9 +88,40 @@ def _define(
             )
         ]
     if meaning is None:
+        titles[derived] = other
         return [_undefined(sheet, other, rule.label, derived)]
     titles[meaning] = other
     return []
+
+
+def _mixed(columns: list[Column], derived: str, params: LabelParams) -> Column | None:
+    """Return the column that seems to be 'A' but mentions B, where there is no plain 'A': `FLUID w/o cord`."""
+    rule = params.label_merge.without[derived]
+    plain = params.labels[rule.label].column
+    if _candidates(columns, plain, params):
+        return None
+    alike = (normal(plain), normal(rule.label))
+    for column in _free(columns, params):
+        form = normal(column.heading)
+        if _mentions(form, rule.without, params) and (any(a in form for a in alike) or close(plain, [form])):
+            return column
+    return None
+
+
+def _mentions(form: str, label: str, params: LabelParams) -> bool:
+    return normal(params.labels[label].column) in form or normal(label) in form
+
+
+def _unclear(sheet: Sheet, heading: str, derived: str, params: LabelParams) -> Finding:
+    rule, title = params.label_merge.without[derived], as_yaml(sheet.title)
+    remedy = (
+        "Ask the expert what 1 means in this sheet, then set in params.yaml "
+        f"label_merge.column_aliases: {{{as_yaml(heading)}: {as_yaml(rule.column)}}} and "
+        f"label_merge.definitions: {{{title}: {derived}}} or {{{title}: {rule.label}}}."
+    )
+    what = f"column '{heading}' mentions {rule.without}, so it may be another definition than '{rule.label}'"
+    expected = f"a column '{params.labels[rule.label].column}' or '{rule.column}'"
+    return Finding("definition", Problem(sheet.where, what, expected, f"'{heading}'", remedy))
 
 
 def _undefined(sheet: Sheet, column: str, label: str, derived: str) -> Finding:
@@ -115,14 +154,34 @@ def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) 
     if found:
         got = f"{len(found)}: {listed(column.heading for column in found)}"
         problem = Problem(where, f"several columns '{title}'", "one", got, "Remove or rename all but one.")
-    else:
-        problem = _missing(where, [column.heading for column in columns], title)
-    return None, [Finding("column", problem)]
+        return None, [Finding("column", problem)]
+    likely = _likely(columns, title, params)
+    return likely, [Finding("column", _missing(where, columns, title, likely))]
 
 
-def _missing(where: str, headings: list[str], title: str) -> Problem:
+def _likely(columns: list[Column], title: str, params: LabelParams) -> Column | None:
+    """Return the column whose heading resembles `title` most, of those that are and mention nothing else."""
+    others = [label for label, column in params.labels.items() if normal(column.column) != normal(title)]
+    free = {
+        column.heading: column
+        for column in _free(columns, params)
+        if not any(_mentions(normal(column.heading), label, params) for label in others)
+    }
+    return next((free[heading] for heading in close(title, list(free))), None)
+
+
+def _free(columns: list[Column], params: LabelParams) -> list[Column]:
+    """Return the columns that are none of those expected."""
+    section = params.label_merge
+    known = [section.filename_column, *(label.column for label in params.labels.values())]
+    known += [rule.column for rule in section.without.values()]
+    return [column for column in columns if not any(_candidates([column], name, params) for name in known)]
+
+
+def _missing(where: str, columns: list[Column], title: str, likely: Column | None) -> Problem:
     remedy = "Write the headings into the first row of the sheet."
-    if likely := close(title, headings):
-        alias = f"{{{as_yaml(likely[0])}: {as_yaml(title)}}}"
+    if likely is not None:
+        alias = f"{{{as_yaml(likely.heading)}: {as_yaml(title)}}}"
         remedy = f"Correct the heading, or set in params.yaml label_merge.column_aliases: {alias}."
-    return Problem(where, f"no column '{title}'", f"a heading '{title}'", listed(headings), remedy)
+    got = listed(column.heading for column in columns)
+    return Problem(where, f"no column '{title}'", f"a heading '{title}'", got, remedy)

@@ -18,6 +18,7 @@ from stages.common.sheets.csv_file import read_csv, read_folder
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import listed, normal
 from stages.common.sheets.rows import Sheet, unreadable
+from stages.common.sheets.said import with_twins
 from stages.common.sheets.workbook import read_workbook
 
 FORMS = "labels.xlsx, labels.csv or a folder labels, or labels_<expert>.xlsx and so on for several experts"
@@ -41,7 +42,7 @@ def read_files(cohort: Path, clip_column: str) -> tuple[list[Sheet], list[Findin
         read, wrong = _read(path, expert, clip_column)
         sheets += read
         findings += wrong or ([] if read else [_without_sheets(path)])
-    return sheets, findings
+    return with_twins(sheets), findings
 
 
 def label_files(cohort: Path) -> list[tuple[Path, str]]:

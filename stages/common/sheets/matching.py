@@ -1,19 +1,36 @@
 """Tell which sheet holds which clip; whatever is not certain is a finding."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, entry, listed, same
+from stages.common.sheets.names import as_yaml, close, listed, same
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelMerge
 
 
-def match_sheets(
-    sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge
-) -> tuple[dict[str, Sheet], list[Finding], list[str]]:
-    """Return clip_id -> sheet of one expert, findings, and notes on what was left out.
+@dataclass(frozen=True)
+class Matching:
+    """Which sheet of one expert holds which clip.
+
+    Attributes:
+        sheets: clip_id -> its only sheet.
+        unsettled: all other sheets with the clip that each seems to be, or None where nothing tells.
+        findings: why those are not settled, and hidden sheets.
+        notes: what was left out and why.
+    """
+
+    sheets: dict[str, Sheet]
+    unsettled: list[tuple[Sheet, Clip | None]]
+    findings: list[Finding]
+    notes: list[str]
+
+
+def match_sheets(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -> Matching:
+    """Return which sheet holds which clip.
 
     Args:
         sheets: all sheets of one expert.
@@ -22,27 +39,36 @@ def match_sheets(
     """
     used, notes = _used(sheets, clips, section)
     claims: dict[str, list[Sheet]] = {clip.clip_id: [] for clip in clips}
-    findings, strangers = [], []
+    findings: list[Finding] = []
+    unsettled: list[tuple[Sheet, Clip | None]] = []
+    strangers = []
     for sheet in used:
         meant = _meant(sheet, clips, section)
         if len(meant) == 1:
             claims[meant[0].clip_id].append(sheet)
         elif meant:
             findings.append(_ambiguous(sheet, meant))
+            unsettled.append((sheet, None))
         else:
             strangers.append(sheet)
         if sheet.hidden:
             findings.append(_hidden(sheet))
-    free = [clip.name for clip in clips if not claims[clip.clip_id]]
-    findings += [_stranger(sheet, free, section) for sheet in strangers]
-    findings += [_contested(clip, claims[clip.clip_id]) for clip in clips if len(claims[clip.clip_id]) > 1]
-    return {clip_id: its[0] for clip_id, its in claims.items() if len(its) == 1}, findings, notes
+    free = {clip.name: clip for clip in clips if not claims[clip.clip_id]}
+    for sheet in strangers:
+        findings.append(stranger := _stranger(sheet, list(free), section))
+        unsettled.append((sheet, free[stranger.proposal[2]] if stranger.proposal else None))
+    for clip in clips:
+        if len(its := claims[clip.clip_id]) > 1:
+            findings.append(_contested(clip, its))
+            unsettled += [(sheet, clip) for sheet in its]
+    settled = {clip_id: its[0] for clip_id, its in claims.items() if len(its) == 1}
+    return Matching(settled, unsettled, findings, notes)
 
 
 def _used(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -> tuple[list[Sheet], list[str]]:
     used, notes = [], []
     for sheet in sheets:
-        if (reason := entry(section.ignored_sheets, sheet.expert, sheet.title)) is not None:
+        if (reason := entry(section.ignored_sheets, sheet)) is not None:
             notes.append(f"{sheet.where}: ignored, as label_merge.ignored_sheets says ({reason})")
         elif not sheet.rows and not _meant(sheet, clips, section):
             notes.append(f"{sheet.where}: ignored, as it is empty and named like no clip")
@@ -52,7 +78,7 @@ def _used(sheets: Sequence[Sheet], clips: Sequence[Clip], section: LabelMerge) -
 
 
 def _meant(sheet: Sheet, clips: Sequence[Clip], section: LabelMerge) -> list[Clip]:
-    name = entry(section.aliases, sheet.expert, sheet.title) or sheet.title
+    name = entry(section.aliases, sheet) or sheet.title
     names = same(name, [clip.name for clip in clips])
     return [clip for clip in clips if clip.name in names]
 
@@ -69,7 +95,7 @@ def _hidden(sheet: Sheet) -> Finding:
 
 
 def _stranger(sheet: Sheet, free: Sequence[str], section: LabelMerge) -> Finding:
-    alias = entry(section.aliases, sheet.expert, sheet.title)
+    alias = entry(section.aliases, sheet)
     candidates = close(alias or sheet.title, free)
     got = f"'{sheet.title}'" + (f", in label_merge.aliases called '{alias}'" if alias else "")
     if candidates:

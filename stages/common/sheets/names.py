@@ -4,10 +4,7 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
-
-Value = TypeVar("Value")
+from collections.abc import Iterable, Sequence
 
 CLOSE = 0.6  # difflib's own threshold for 'probably the same word'
 PLAIN_YAML = re.compile(r"[A-Za-z][A-Za-z0-9_-]*( [A-Za-z0-9_-]+)*")
@@ -31,15 +28,6 @@ def close(name: str, candidates: Sequence[str]) -> list[str]:
     """Return up to three candidates that resemble `name`, the likeliest first."""
     by_form = {normal(candidate): candidate for candidate in candidates}
     return [by_form[form] for form in difflib.get_close_matches(normal(name), by_form, n=3, cutoff=CLOSE)]
-
-
-def entry(mapping: Mapping[str, Value], expert: str, sheet: str) -> Value | None:
-    """Return what a parameter says about a sheet: under `<expert>/<sheet>`, else under `<sheet>`."""
-    for wanted in (f"{expert}/{sheet}", sheet):
-        for key, value in mapping.items():
-            if normal(key) == normal(wanted):
-                return value
-    return None
 
 
 def as_yaml(name: str) -> str:

@@ -8,15 +8,15 @@ import pandas as pd
 
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import Problem
-from stages.common.sheets.cells import read_cells
-from stages.common.sheets.columns import match_columns
+from stages.common.sheets.counting import mixed_numbering
 from stages.common.sheets.files import read_files
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.matching import match_sheets
-from stages.common.sheets.names import entry, normal
-from stages.common.sheets.numbering import first_number, foreign_names, mixed_numbering
-from stages.common.sheets.placement import Frames, look_unplaced, place
+from stages.common.sheets.names import normal
+from stages.common.sheets.one_sheet import look_unmatched, read_sheet
+from stages.common.sheets.placement import Frames
 from stages.common.sheets.rows import Sheet
+from stages.common.sheets.said import contested, idle
 from stages.common.sheets.settings import LabelMerge, LabelParams
 from stages.common.sheets.votes import Agreement, agreement, clear_contradictions, complete, derive, majority
 
@@ -82,12 +82,12 @@ def read_labels(cohort: Path, clips: Sequence[Clip], frames: Mapping[str, Frames
     """
     reading = Reading()
     sheets, findings = read_files(cohort, params.label_merge.clip_column)
-    reading.add(findings)
+    reading.add(findings + contested(params.label_merge, sheets))
     for number, expert in enumerate(sorted({sheet.expert for sheet in sheets}, key=normal), start=1):
         reading.experts[f"E{number}"] = expert
         its = [sheet for sheet in sheets if sheet.expert == expert]
         _read_expert(reading, f"E{number}", its, clips, frames, params)
-    reading.notes += _idle(params.label_merge, sheets)
+    reading.notes += idle(params.label_merge, sheets)
     return reading
 
 
@@ -99,59 +99,30 @@ def _read_expert(
     frames: Mapping[str, Frames],
     params: LabelParams,
 ) -> None:
-    matched, findings, notes = match_sheets(sheets, clips, params.label_merge)
-    reading.add(findings, expert=expert_id)
-    reading.notes += notes
-    reading.titles[expert_id] = {clip_id: sheet.title for clip_id, sheet in matched.items()}
-    reading.first_numbers[expert_id] = {}
+    matching = match_sheets(sheets, clips, params.label_merge)
+    reading.add(matching.findings, expert=expert_id)
+    reading.notes += matching.notes
+    reading.titles[expert_id] = {clip_id: sheet.title for clip_id, sheet in matching.sheets.items()}
     names = {normal(clip.name): clip.name for clip in clips}
-    tables = {}
+    for sheet, seeming in matching.unsettled:
+        its = None if seeming is None else frames.get(seeming.clip_id)
+        reading.add(look_unmatched(sheet, seeming, names, its, params), expert=expert_id)
+    read = {
+        clip.clip_id: read_sheet(matching.sheets[clip.clip_id], clip, names, frames.get(clip.clip_id), params)
+        for clip in clips
+        if clip.clip_id in matching.sheets
+    }
     for clip in clips:
-        its = frames.get(clip.clip_id)
-        sheet = matched.get(clip.clip_id)
-        if sheet is None:
-            reading.add([_unlabelled(clip, sheets[0].expert)], expert=expert_id, clip_id=clip.clip_id)
-        table = None if sheet is None else _read_sheet(reading, expert_id, sheet, clip, names, its, params)
-        if its is not None:
-            tables[clip.clip_id] = _unknown(its, params) if table is None else table
-    reading.notes += mixed_numbering(matched, reading.first_numbers[expert_id], params.label_merge)
+        found = read[clip.clip_id].findings if clip.clip_id in read else [_unlabelled(clip, sheets[0].expert)]
+        reading.add(found, expert=expert_id, clip_id=clip.clip_id)
+    told = {clip_id: one.base for clip_id, one in read.items() if one.base is not None}
+    reading.first_numbers[expert_id] = told
+    reading.notes += mixed_numbering(matching.sheets, told, params.label_merge)
+    tables = {clip.clip_id: _unknown(frames[clip.clip_id], params) for clip in clips if clip.clip_id in frames}
+    tables |= {clip_id: one.table for clip_id, one in read.items() if one.table is not None}
     if tables:
         votes = pd.concat(tables, names=["clip_id"])
         reading.votes[expert_id] = complete(votes, params.label_merge.without)
-
-
-def _read_sheet(
-    reading: Reading,
-    expert_id: str,
-    sheet: Sheet,
-    clip: Clip,
-    names: Mapping[str, str],
-    frames: Frames | None,
-    params: LabelParams,
-) -> pd.DataFrame | None:
-    where = {"expert": expert_id, "clip_id": clip.clip_id}
-    columns, findings = match_columns(sheet, params)
-    reading.add(findings, **where)
-    if columns is None:
-        return None
-    entries, findings = read_cells(sheet, columns, clip.name, names)
-    own = (clip.name, sheet.title, clip.path.stem)
-    others = set(names) - set(map(normal, own))
-    findings += foreign_names(sheet, columns.filename.place, columns.filename.heading, own, others)
-    reading.add(findings, **where)
-    if frames is None:
-        reading.add(look_unplaced(sheet, columns, entries, params), **where)
-        return None
-    numbers = [entry.number for entry in entries]
-    base, findings = first_number(sheet, numbers, frames.decoded, params.label_merge)
-    reading.add(findings, **where)
-    if base is None:
-        reading.add(look_unplaced(sheet, columns, entries, params), **where)
-        return None
-    reading.first_numbers[expert_id][clip.clip_id] = base
-    table, findings = place(sheet, columns, entries, base, frames, params)
-    reading.add(findings, **where)
-    return table
 
 
 def _unknown(frames: Frames, params: LabelParams) -> pd.DataFrame:
@@ -164,17 +135,6 @@ def _unlabelled(clip: Clip, expert: str) -> Finding:
     expected = "a sheet named as the clip" + (f" from expert '{expert}'" if expert else "")
     remedy = "Add the sheet, or say in label_merge.aliases which one it is."
     return Finding("clip_without_sheet", Problem(where, "clip without a sheet", expected, "none", remedy))
-
-
-def _idle(section: LabelMerge, sheets: Sequence[Sheet]) -> list[str]:
-    """Return a note for each parameter that names no sheet: harmless for another cohort, or a slip of the pen."""
-    keys = ("aliases", "ignored_sheets", "definitions", "first_number_of")
-    return [
-        f"label_merge.{key}: '{title}' is no sheet of this cohort; left unused"
-        for key in keys
-        for title in getattr(section, key)
-        if not any(entry({title: True}, sheet.expert, sheet.title) for sheet in sheets)
-    ]
 
 
 def unite(reading: Reading, params: LabelParams) -> United:

@@ -11,7 +11,23 @@ class Formula:
     """A cell that is computed: what it shows depends on the program that last opened it."""
 
 
-Entry = str | int | float | bool | Formula | None
+@dataclass(frozen=True)
+class Moment:
+    """A cell that holds a date, a time or a duration: spreadsheets make one of what looks like it.
+
+    Its text ends in digits that count nothing: read as a name, `2024-01-12 00:00:00` would be frame 0.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"the date or time {self.text}"
+
+
+Entry = str | int | float | bool | Formula | Moment | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,7 @@ class Sheet:
         rows: rows that hold anything; the first is the heading.
         hidden: whether the workbook hides it.
         merged: merged cell ranges, e.g. `B2:B9`.
+        twins: titles of the expert's other sheets that only case, spaces or punctuation tell from this one.
     """
 
     expert: str
@@ -46,6 +63,7 @@ class Sheet:
     rows: tuple[Row, ...]
     hidden: bool = False
     merged: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
 
 
 def filled(row: Row) -> bool:

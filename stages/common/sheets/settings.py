@@ -7,14 +7,24 @@ the check passes the stage.
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 from stages.common.labels import Label, unusable_names
 from stages.common.sheets.names import listed, normal
 
+
+def _only_whole(value: object) -> object:
+    # to Python, true is 1 and 1.0 is 1, and so they are to pydantic's Literal
+    if isinstance(value, (bool, float)):
+        raise ValueError("a whole number, 0 or 1")
+    return value
+
+
 Choice = Literal["stop", "warn"]
+First = Annotated[Literal[0, 1], BeforeValidator(_only_whole)]
+FirstOrAuto = Annotated[Literal[0, 1, "auto"], BeforeValidator(_only_whole)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -77,8 +87,8 @@ class LabelMerge(Strict):
 
     filename_column: Text
     clip_column: Text
-    first_number: Literal[0, 1, "auto"]
-    first_number_of: dict[str, Literal[0, 1]]
+    first_number: FirstOrAuto
+    first_number_of: dict[str, First]
     aliases: dict[str, str]
     column_aliases: dict[str, str]
     ignored_sheets: dict[str, str]
@@ -112,7 +122,7 @@ class LabelParams(Strict):
 def mistakes(params: LabelParams) -> list[Problem]:
     """Return what is wrong between keys of params.yaml that are right one by one."""
     section, known = params.label_merge, list(params.labels)
-    wrong = unusable_names(params.names) + _shared_columns(params)
+    wrong = unusable_names(params.names) + _shared_columns(params) + _twin_aliases(section)
     if section.excludes_others is not None:
         wrong += _outside("excludes_others", section.excludes_others, known)
     for name, rule in section.without.items():
@@ -136,6 +146,20 @@ def _shared_columns(params: LabelParams) -> list[Problem]:
     return [
         Problem(where, what, expected, listed(heading for heading in headings if normal(heading) == form), remedy)
         for form in twice
+    ]
+
+
+def _twin_aliases(section: LabelMerge) -> list[Problem]:
+    """Return the keys of `column_aliases` that are one heading, as headings are read whatever their spelling."""
+    forms: dict[str, list[str]] = {}
+    for heading in section.column_aliases:
+        forms.setdefault(normal(heading), []).append(heading)
+    where, what = "params.yaml: label_merge.column_aliases", "one heading twice"
+    expected = "headings that differ in more than case, spaces and punctuation"
+    return [
+        Problem(where, what, expected, listed(headings), "Remove all but one.")
+        for headings in forms.values()
+        if len(headings) > 1
     ]
 
 

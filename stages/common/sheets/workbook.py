@@ -13,7 +13,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.rows import Entry, Formula, Row, Sheet, filled, unreadable
+from stages.common.sheets.rows import Entry, Formula, Moment, Row, Sheet, filled, unreadable
 
 # Far beyond 13 clips of 400 rows (0.3 MB unpacked), far below what fills the memory of a laptop
 MAX_UNPACKED_BYTES = 64 * 2**20
@@ -91,4 +91,4 @@ def _entry(cell: Cell | MergedCell) -> Entry:
         return Formula()
     if cell.value is None or isinstance(cell.value, (str, bool, int, float)):
         return cell.value
-    return str(cell.value)  # dates and times: never a label, and shown as they are
+    return Moment(str(cell.value))

@@ -62,7 +62,7 @@ def decision_words(data: Data) -> dict[str, str]:
     """Return what the decision of params.yaml stops at, and what it takes for a target beside that."""
     found = data.params["evaluate"]["decision"]
     target = {label: must for label, must in found["go"].items() if label not in found["stop"]}
-    return {"stop": needed(found["stop"]), "target": needed(target or found["go"])}
+    return {"stop": needed(found["stop"]) or "no label says so", "target": needed(target or found["go"])}
 
 
 def sentences(
