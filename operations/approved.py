@@ -98,6 +98,22 @@ def bundle(protocol: str, model: str) -> Path:
     return path
 
 
+def judged() -> dict[str, Any]:
+    """Return metrics/bedside.json, its bytes those of dvc.lock.
+
+    Raises:
+        PipelineError: it has other bytes, or there is none.
+    """
+    with Repo() as repo:
+        known = {Path(str(out)): out.hash_info.value for out in repo.index.outs if out.hash_info}
+    if not BEDSIDE.is_file() or digest(BEDSIDE, "md5") != known.get(BEDSIDE):
+        raise PipelineError(
+            f"{BEDSIDE}: expected the bytes of dvc.lock, got others or none. Run `dvc repro bedside`, and commit."
+        )
+    content: dict[str, Any] = json.loads(BEDSIDE.read_text(encoding="utf-8"))
+    return content
+
+
 def git(*arguments: str) -> str:
     """Return what `git ...` prints."""
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
@@ -107,10 +123,11 @@ def approve(named: str | None) -> Approved:
     """Return what is to be approved: `named`, such as `patient/resnet18`, or what the doctor's rule chose.
 
     Raises:
-        PipelineError: there is no such bundle, or dvc.lock, which names it, is not committed.
+        PipelineError: there is no such bundle, bedside.json or the bundle is not dvc.lock's, or dvc.lock, which names
+            them, is not committed.
     """
     if named is None:
-        protocol, model = chosen(json.loads(BEDSIDE.read_text(encoding="utf-8")))
+        protocol, model = chosen(judged())
         why = f"the doctor's rule chose it for every infant of protocol {protocol}"
     else:
         protocol, _, model = named.partition("/")
@@ -141,7 +158,7 @@ def get(target: Path) -> Approved:
     approved = Approved(**json.loads(APPROVED.read_text(encoding="utf-8")))
     with tempfile.TemporaryDirectory() as folder, replacing(target) as partial:
         write_remotes(Path(folder) / "config")
-        dvc("get", "-q", ".", approved.path, "--rev", approved.rev, "-o", str(partial), "--config", f"{folder}/config")
+        dvc("get", ".", approved.path, "--rev", approved.rev, "-o", str(partial), "--config", f"{folder}/config")
         found = digest(partial, "sha256")
         if found != approved.sha256:
             partial.unlink()

@@ -6,7 +6,8 @@ Reads   the workspace after `dvc repro` or `dvc exp run`: params.yaml, metrics/e
         `metrics diff`, `params diff` and `plots show`
 Writes  the comment to standard output; below --pictures a PNG a plot
 
-Numbers, parameters and charts alone: no picture of a patient is read here, whatever the cohort.
+Numbers, parameters and charts alone: no picture of a patient is read here, whatever the cohort, and parameters that
+name sheets or clips are left out.
 """
 
 import argparse
@@ -27,6 +28,8 @@ SUMMARY = "metrics/summary.json"  # the one metric that is short enough for a co
 PHANTOM = "phantom"
 SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  # and two rates of every label
 RATES = ("sensitivity", "specificity")
+# maps of label_merge whose keys, and some values, are names that a person gave sheets and clips
+NAMES = re.compile(r"\blabel_merge\.(aliases|column_aliases|definitions|first_number_of|ignored_sheets)\b")
 SCALE = 1.5  # of the pictures: sharp on a screen of double density, small enough to load
 
 
@@ -49,6 +52,15 @@ def comparison(evidence: Mapping[str, Any], labels: list[str]) -> str:
     head = [f"| model | {' | '.join(metrics)} |", "| --- |" + " ---: |" * len(metrics)]
     said = f"Protocol `{evidence['headline']}`, {protocol['patients']} test patients, thresholds of `evaluate`."
     return "\n".join([said, "", *head, *rows])
+
+
+def without_names(table: str) -> str:
+    """Return a table of parameters, a line a row, without those rows of `label_merge` that name sheets and clips."""
+    lines = table.splitlines()
+    kept = [line for line in lines if not NAMES.search(line)]
+    left_out = len(lines) - len(kept)
+    said = f"{left_out} entries of `label_merge` that name sheets or clips are left out; params.yaml has them."
+    return "\n".join([*kept, *(["", said] if left_out else [])])
 
 
 def draw_plots(folder: Path) -> list[Path]:
@@ -78,7 +90,7 @@ def comment(base: str, pictures: Path | None, link: str) -> str:
     if params["cohort"] == PHANTOM:
         parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
     parts += ["### Macro F1", dvc("metrics", "diff", "--md", base, "--targets", SUMMARY) or "No difference."]
-    parts += ["### Parameters", dvc("params", "diff", "--md", base) or "No difference."]
+    parts += ["### Parameters", without_names(dvc("params", "diff", "--md", base)) or "No difference."]
     parts += ["### What the patients allow to say", comparison(evidence, list(params["labels"]))]
     if pictures is not None:
         parts += ["### Plots", *(f"![{file.stem}]({link}{file.name})" for file in draw_plots(pictures))]

@@ -36,5 +36,16 @@ python -m experiments.profile "$profile" "$@"
 remote=$(cohort) # a profile or an override may have named another
 case $(dvc config "remote.$remote.url") in
   /proc/*) echo "push is off for cohort $remote: the results stay in this machine's cache (README, 'Share it')" >&2 ;;
-  *) dvc push -r "$remote" --run-cache dvc.yaml ;; # what the stages made; no cohort's clips
+  *)
+    # The records of runs tell a new machine what is done, but all of them go: of other cohorts, too, were any run here.
+    # They quote parameters, which may name clips
+    runs=--run-cache
+    others=$(grep -rhoEs 'data/cohorts/[^/[:space:]]+' "$(dvc cache dir)/runs" |
+      grep -vxF -e data/cohorts/phantom -e "data/cohorts/$remote" || true)
+    if [ -n "$others" ]; then
+      runs=
+      echo "another cohort ran here: what the stages made is pushed, the records of runs are not" >&2
+    fi
+    dvc push -r "$remote" $runs dvc.yaml # what the stages made; no cohort's clips
+    ;;
 esac

@@ -44,11 +44,14 @@ def sheets_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip], section:
 
 
 def without_sheets(sheets: Sheets, clip_column: str) -> None:
-    """Remove the sheets from their files. A workbook is saved anew: what openpyxl cannot keep of its looks is lost."""
+    """Remove the sheets from their files, as far as they are still there.
+
+    A workbook is saved anew: what openpyxl cannot keep of its looks is lost.
+    """
     for path, titles in sheets.items():
         if path.is_dir():
             for title in titles:
-                (path / f"{title}.csv").unlink()
+                (path / f"{title}.csv").unlink(missing_ok=True)
         elif path.suffix.lower() == ".csv":
             write_text(path, without_rows(path.read_text(encoding="utf-8-sig"), clip_column, titles))
         elif titles:
@@ -71,7 +74,7 @@ def _without_worksheets(path: Path, titles: Sequence[str]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
         book = load_workbook(path)
-        for title in titles:
+        for title in set(titles) & set(book.sheetnames):
             book.remove(book[title])
         with replacing(path) as partial, partial.open("wb") as file:
             book.save(file)

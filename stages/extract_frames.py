@@ -129,7 +129,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
-    _say(table, listing.notes)
+    _say(table, listing.notes, cohort)
     return table
 
 
@@ -142,12 +142,12 @@ def _write_tables(folder: Path, extracted: Sequence[Extracted]) -> pd.DataFrame:
     return clips
 
 
-def _say(table: pd.DataFrame, notes: Sequence[str]) -> None:
-    """Tell on stderr what a person should look at: counts, and the clips concerned."""
+def _say(table: pd.DataFrame, notes: Sequence[str], cohort: Path) -> None:
+    """Tell on stderr what a person should look at: counts, and clips by number; others read a runner's log."""
     kept, decoded = table["frames_kept"].sum(), table["frames_decoded"].sum()
     print(f"{kept} of {decoded} frames of {len(table)} clips kept", file=sys.stderr)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+    if notes:
+        print(f"files that are no clips are left out: `python -m stages.check {cohort}` names them", file=sys.stderr)
     concerns = {
         "nothing moves, so the whole picture is kept": table["crop_source"] == "still",
         "fewer frames than the container states, perhaps cut short": table["frames_decoded"] < table["frames_stated"],

@@ -11,7 +11,7 @@ Writes  data/label_merge/labels.csv   the rows of frames.csv, in its order, with
 
 The study took labels by row, so one missing frame shifted all that followed. Here every entry that is not certain is
 reported, all at once, with its sheet, row and column; the section `label_merge` says which stop the run. Names of
-clips, sheets and experts stay on the terminal; outputs say C001 and E1.
+clips, sheets and experts are said where the run stops, and by `stages.check`; all else says C001 and E1.
 """
 
 from collections.abc import Mapping
@@ -145,7 +145,8 @@ def check_clips(clips: list[Clip], frames: Mapping[str, Frames]) -> None:
 
 
 def say(content: Mapping[str, Any], reading: Reading, params: Params) -> None:
-    """Print what was read, what is unknown and what was let pass."""
+    """Print what was read, what is unknown and what was let pass; no name, for others read a runner's log."""
+    named = f"python -m stages.check {COHORTS / params.cohort}"
     total = content["total"]
     print(f"label_merge: {total['frames']} frames of {len(content['clips'])} clips, {len(reading.experts)} expert(s)")
     for label, share in total["labels"].items():
@@ -156,15 +157,15 @@ def say(content: Mapping[str, Any], reading: Reading, params: Params) -> None:
             print(f"  {label}: {ties} unknown because the experts are divided equally")
     if experts["contradictions_of_majorities"]:
         print(f"  {experts['contradictions_of_majorities']} frames unknown because majorities exclude each other")
-    for note in reading.notes:
-        print(f"  note: {note}")
+    if reading.notes:
+        print(f"  notes on sheets: {len(reading.notes)}; `{named}` says them")
     warned = reading.warned(params.label_merge)
     for kind, count in counts(warned).items():
         print(f"  warning: {kind}: {count}, listed in {METRICS}")
     for finding in warned[:SHOWN]:
-        print(f"    {finding.problem}")
-    if len(warned) > SHOWN:
-        print(f"    ... and {len(warned) - SHOWN} more")
+        print(f"    {finding.kind}: " + ", ".join(f"{key} {value}" for key, value in finding.case.items()))
+    if warned:
+        print(f"  `{named}` says all {len(warned)}, with the names of their sheets")
 
 
 def main() -> None:

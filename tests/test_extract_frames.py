@@ -189,8 +189,11 @@ def test_a_person_overrules_crop_and_scale(tmp_path: Path) -> None:
 
 def test_what_a_person_should_look_at_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_video(tmp_path / "mine/a.mkv", framed(1).repeat(9, axis=0))
+    (tmp_path / "mine/Kurt 2019.odt").touch()
     extract(write_cohort(tmp_path / "mine", {"a.mkv": "P001"}), tmp_path / "out", params())
     told = capfd.readouterr().err
+    assert "files that are no clips are left out: `python -m stages.check" in told
+    assert "Kurt" not in told  # a runner's log is read by others
     assert "9 of 9 frames of 1 clips kept" in told
     assert "clips: 1: nothing moves, so the whole picture is kept: C001" in told
     assert "clips: 1: scale unknown" in told

@@ -97,15 +97,20 @@ def test_the_study_s_workbook_stops_with_all_problems_and_leaves_no_output(root:
     assert not any((root / path).exists() for path in OUTPUTS)
 
 
-def test_no_name_that_a_person_gave_leaves_the_cohort(root: Path) -> None:
+def test_no_name_that_a_person_gave_leaves_the_cohort(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = {"Miller Anna 2024": 20, "Jones Ben 2023": 20}
     sheets = {name: sheet(truth(20, seed=len(name)), name) for name in frames}
     sheets["Miller Anna 2024"][3][1:] = [2, None, "Dr Strange"]
+    sheets["Anna's legend"] = [["colours"]]
     books = {"labels_Strange.xlsx": sheets, "labels_Who.xlsx": sheets}
-    prepare(root, books, frames, problems=workbooks.WARN)
+    ignored = {f"{expert}/Anna's legend": "no labels" for expert in ("Strange", "Who")}
+    prepare(root, books, frames, problems=workbooks.WARN, ignored_sheets=ignored)
     label_merge.main()
-    for path in OUTPUTS:
-        content = (root / path).read_bytes().lower()
+    said = capsys.readouterr().out.replace("python -m stages.check data/cohorts/mine", "")
+    assert "notes on sheets: 2" in said
+    assert "not_binary: " in said
+    assert "clip_id C001" in said
+    for content in [*((root / path).read_bytes().lower() for path in OUTPUTS), said.lower().encode()]:
         assert not any(word in content for word in (b"miller", b"anna", b"jones", b"strange", b"who", b"2024", b"mine"))
 
 

@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 
 from stages.common.clips.cine import covers, survey
-from stages.common.clips.decode import timed_frames
+from stages.common.clips.decode import ClipError, read_header, timed_frames
 from stages.common.clips.lettering import black_out, find_lettering
 from stages.common.clips.sector import Sample
 from stages.common.core.errors import PipelineError
 from stages.extract_frames import extract
 from tests.clip_factory import Pictures, speckle, write_cohort, write_dicom, write_video
+from tests.test_decode import region
 from tests.test_extract_frames import REAL, params
 
 NAME = "MUSTERMANN 4711"
 HEIGHT, WIDTH = 240, 320
+ALL_OF_IT = {
+    "RegionLocationMinX0": 0, "RegionLocationMinY0": 0, "RegionLocationMaxX1": WIDTH - 1,
+    "RegionLocationMaxY1": HEIGHT - 1, "PhysicalDeltaX": 0.01, "PhysicalDeltaY": 0.01,
+}  # fmt: skip
 COVERED: dict[str, Any] = {"cover_lettering": "auto"}
 
 
@@ -106,11 +111,18 @@ def test_where_nothing_moves_a_person_must_say_where_no_name_stands(tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dicoms_own_region_may_stand_still(tmp_path: Path) -> None:
-    path = write_dicom(tmp_path / "clip.dcm", speckle(1, 96, 128).repeat(12, axis=0))
-    with pytest.raises(Exception, match="stands still"):
-        survey(path, None, None, params().extract_frames, covered=True)
-    assert survey(path, (0, 0, 50, 50), None, params().extract_frames, covered=True).lettering is None
+@pytest.mark.parametrize("frames", [1, 12])
+@pytest.mark.parametrize("regions", [False, True])
+def test_a_still_dicom_is_refused_whatever_region_it_states(tmp_path: Path, frames: int, regions: bool) -> None:
+    pictures, _ = lettered(speckle(1, HEIGHT, WIDTH).repeat(frames, axis=0), "GEHEIM", 100, 120)  # inside the region
+    stated = {"SequenceOfUltrasoundRegions": region(**ALL_OF_IT)} if regions else {}
+    path = write_dicom(tmp_path / "clip.dcm", pictures, **stated)
+    assert (read_header(path).region is not None) == regions
+    section = params().extract_frames
+    with pytest.raises(ClipError, match="stands still") as refused:
+        survey(path, None, None, section, covered=True)
+    assert "give `crop` in clips.csv" in str(refused.value)
+    assert survey(path, (0, 0, 50, 50), None, section, covered=True).lettering is None  # a person looked
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/real/lung is not here")

@@ -1,5 +1,6 @@
 """What a team runs around the pipeline: the check of the cache, the comment on a pull request, the GPU runner."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,8 +15,9 @@ from ruamel.yaml import YAML
 
 from operations import comment
 from stages.common.core.errors import PipelineError
-from tests.workspace import ROOT, commit, dvc, environment, git
+from tests.workspace import ROOT, commit, dvc, environment, git, read_params_file
 
+KINDS = ("aliases", "column_aliases", "definitions", "first_number_of", "ignored_sheets")
 TWO_STAGES = """stages:
   table:
     cmd: python -c "open('table.csv', 'w').write('a,b')"
@@ -143,6 +145,36 @@ def test_the_comparison_is_the_headline_protocols() -> None:
     assert "wrong" not in text
 
 
+def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init", "-q")
+    before = {"lr": 0.1, "label_merge": {"first_number": "auto", **{key: {} for key in KINDS}}}
+    (tmp_path / "params.yaml").write_text(json.dumps(before))
+    commit(tmp_path, "before")
+    named = {kind: {f"KURT 2019 | {kind}": "NORA: left"} for kind in KINDS}
+    after = {"lr": 0.2, "label_merge": {"first_number": 1, **named}}
+    (tmp_path / "params.yaml").write_text(json.dumps(after))
+    table = dvc(tmp_path, "params", "diff", "--md", "HEAD").stdout
+    assert table.count("KURT 2019") == len(KINDS)  # DVC says all of them
+    text = comment.without_names(table)
+    assert "KURT" not in text
+    assert "NORA" not in text
+    assert "| lr" in text
+    assert "label_merge.first_number " in text
+    assert re.search(r"\d+ entries of `label_merge` that name sheets or clips are left out", text)
+    assert comment.without_names("") == ""
+
+
+def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() -> None:
+    section = read_params_file(ROOT / "params.yaml")["label_merge"]
+    maps = {key for key, value in section.items() if isinstance(value, dict)} - {
+        "without",
+        "problems",
+    }  # of labels, kinds
+    assert maps == set(KINDS)
+    assert all(comment.NAMES.search(f"label_merge.{key}.KURT") for key in maps)
+
+
 # ---- the runner
 
 
@@ -220,6 +252,7 @@ def test_the_gpu_script_pulls_runs_the_profile_and_pushes(tmp_path: Path) -> Non
         "dvc pull -r phantom --run-cache --allow-missing",
         "python -m experiments.profile study -S lr=0.003",
         "dvc config remote.phantom.url",
+        "dvc cache dir",
         "dvc push -r phantom --run-cache dvc.yaml",
     ]
 

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from operations import withdraw
 from operations.labels_of import sheets_of, without_rows, without_sheets
-from stages.common.clips.cohort import read_clips
+from stages.common.clips.cohort import Clip, read_clips
 from tests.clip_factory import speckle, write_video
 from tests.test_operations import run_module
 from tests.workbooks import settings, sheet, truth, write_workbook
-from tests.workspace import commit, copy_project, dvc, set_params, track_cohort
+from tests.workspace import commit, copy_project, dvc, git, set_params, track_cohort
 
 FRAMES = 6
 CLIPS = {"EVA 2024-05-01": "P001", "KURT left": "P002", "KURT right": "P002", "MIA": "P003"}
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     track_cohort(folder, "mine")
     dvc(folder, "repro", "-q", "label_merge", "augment@original")
     commit(folder, "our cohort")
-    dvc(folder, "push", "-q")
+    dvc(folder, "push", "-q", "-r", "mine", "--run-cache")
     return folder
 
 
@@ -52,6 +52,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
     shutil.copytree(finished.parent / "remote", tmp_path / "remote")
     folder = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
     dvc(folder, "remote", "modify", "mine", "url", str(tmp_path / "remote"))
+    commit(folder, "its own remote")
     return folder
 
 
@@ -72,7 +73,7 @@ def test_without_do_it_says_what_would_go_and_changes_nothing(project: Path) -> 
     assert done.returncode == 0, done.stderr
     for line in ("clips.csv: KURT left, KURT right", "clips/KURT left.mkv", "labels.xlsx: KURT left, KURT right"):
         assert line in done.stdout
-    assert "the cache and phantom, mine hold" in done.stdout
+    assert "the cache and remote mine hold" in done.stdout
     assert "Nothing was changed" in done.stdout
     assert digests(project / "data", project / ".dvc/cache", project.parent / "remote") == before
 
@@ -88,8 +89,14 @@ def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path)
     half_trained.parent.mkdir(parents=True)
     half_trained.write_bytes(b"learnt from KURT")
     names = ("data", "metrics", ".dvc", ".checkpoints")
-    everywhere = (*(project / name for name in names), project.parent / "remote")
+    site = project.parent / ".project/site"  # where DVC remembers hashes and folders' lists, outside of the project
+    everywhere = (*(project / name for name in names), project.parent / "remote", site)
     assert own <= digests(project.parent / "remote")  # the search would find them, and they were pushed
+    dvc(project, "data", "status")  # DVC's memory of this copy: the names are in it
+    runs = (project / ".dvc/cache/runs", project.parent / "remote/runs")
+    for folder in (site, *runs):
+        assert any(folder.rglob("*"))
+    assert b"KURT" in b"".join(content for _, content in contents(site))
     done = run_module(project, "operations.withdraw", "P002", "--do")
     assert done.returncode == 0, done.stderr
     left = digests(*everywhere)
@@ -98,10 +105,116 @@ def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path)
     named = [path for path, content in contents(*everywhere) if b"KURT" in content or "KURT" in path.name]
     assert named == []
     assert load_workbook(project / "data/cohorts/mine/labels.xlsx").sheetnames == ["EVA 2024-05-01", "MIA"]
+    assert not [path for folder in runs for path in folder.rglob("*") if path.is_file()]
     dvc(project, "repro", "-q", "label_merge")
     labels = pd.read_csv(project / "data/label_merge/labels.csv")
     assert labels.groupby("patient")["frame_id"].count().to_dict() == {"P001": FRAMES, "P003": FRAMES}
     assert run_module(project, "operations.cache").returncode == 0
+
+
+def track_clinic(project: Path) -> None:
+    """Track another cohort on a branch of its own, and push it where nobody else does; return to the first branch."""
+    write_video(project / "data/cohorts/clinic/BORIS.mkv", speckle(FRAMES, 64, 80, seed=9))
+    main = git(project, "branch", "--show-current").strip()
+    git(project, "switch", "-q", "-c", "clinic")
+    dvc(project, "remote", "add", "clinic", str(project.parent / "clinic"))
+    track_cohort(project, "clinic")
+    dvc(project, "push", "-q", "data/cohorts/clinic.dvc")
+    commit(project, "the clinic's")
+    git(project, "switch", "-q", main)
+    config = (project / ".dvc/config").read_text()
+    (project / ".dvc/config").write_text(f"{config}['remote \"clinic\"']\n    url = {project.parent / 'clinic'}\n")
+
+
+def test_other_cohorts_keep_their_remotes_and_their_clips_in_the_cache(project: Path) -> None:
+    track_clinic(project)
+    phantoms = project.parent / "infant-spine-remote"
+    (phantoms / "files/md5/ab").mkdir(parents=True)
+    (phantoms / "files/md5/ab" / ("c" * 30)).write_text("the team's")
+    clip = hashlib.md5((project / "data/cohorts/clinic/BORIS.mkv").read_bytes()).hexdigest()
+    theirs = digests(project.parent / "clinic")
+    assert clip in theirs
+    before = digests(project.parent / "clinic", phantoms)
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
+    assert digests(project.parent / "clinic", phantoms) == before
+    assert theirs <= digests(project / ".dvc/cache")  # of a branch that is not checked out
+
+
+def test_a_withdrawal_that_broke_at_the_remote_is_ended_by_the_same_command(project: Path) -> None:
+    own = hashlib.md5((project / "data/cohorts/mine/clips/KURT left.mkv").read_bytes()).hexdigest()
+    remote = project.parent / "remote"
+    dvc(project, "remote", "modify", "mine", "url", "ssh://127.0.0.1:9/nobody")
+    broken = run_module(project, "operations.withdraw", "P002", "--do")
+    assert broken.returncode == 1
+    assert "remote mine: " in broken.stderr
+    assert "`python -m operations.withdraw P002 --do` goes on" in broken.stderr
+    other = run_module(project, "operations.withdraw", "P001", "--do")
+    assert "expected no other withdrawal half done, got that of P002" in other.stderr
+    assert own in digests(remote)
+    dvc(project, "remote", "modify", "mine", "url", str(remote))
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
+    assert own not in digests(remote, project / ".dvc")
+    assert not list((project / ".dvc/tmp").glob("withdraw*"))
+    again = run_module(project, "operations.withdraw", "P002", "--do")
+    assert "expected P002 among other patients, got P001, P003" in again.stderr
+
+
+@pytest.mark.parametrize(("call", "step"), [("replace", 2), ("replace", 3), ("unlink", 1), ("unlink", 2)])
+def test_broken_off_anywhere_in_the_cohort_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, step: int
+) -> None:
+    """The journal is renamed first, then the workbook and the table; then two clips are removed."""
+    cohort = write_mine(tmp_path / "data/cohorts/mine")
+    cohort.with_name("mine.dvc").touch()
+    monkeypatch.chdir(tmp_path)
+    params = withdraw.Params.model_validate({**settings().model_dump(), "cohort": "mine"})
+    found, column = withdraw.plan("P002", params), params.label_merge.clip_column
+    done, calls = getattr(Path, call), []
+
+    def breaks(path: Path, *words: object, **flags: object) -> object:
+        if ".partial" not in path.name or call == "replace":
+            calls.append(path)
+            if len(calls) == step:
+                raise OSError("no space")
+        return done(path, *words, **flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, breaks)
+        with pytest.raises(OSError, match="no space"):
+            withdraw.withdraw(found, column)
+    left = withdraw.begun("P002", Path("data/cohorts/mine"))
+    assert left == found
+    withdraw.leave_cohort(left, column)
+    assert load_workbook(cohort / "labels.xlsx").sheetnames == ["EVA 2024-05-01", "MIA"]
+    assert not [path for path, content in contents(cohort) if b"KURT" in content or "KURT" in path.name]
+    assert {clip.patient for clip in read_clips(cohort)} == {"P001", "P003"}
+
+
+def test_a_branch_with_another_state_of_the_cohort_is_named_and_loses_nothing(project: Path) -> None:
+    main = git(project, "branch", "--show-current").strip()
+    git(project, "switch", "-q", "-c", "more")
+    write_video(project / "data/cohorts/mine/clips/NORA.mkv", speckle(FRAMES, 64, 80, seed=7))
+    dvc(project, "add", "-q", "data/cohorts/mine")
+    commit(project, "one more")
+    git(project, "switch", "-q", main)
+    dvc(project, "checkout", "-q", "data/cohorts/mine.dvc")
+    before = digests(project / "data", project / ".dvc/cache", project.parent / "remote")
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 1
+    assert "refs/heads/more: " in done.stderr
+    assert "--other-states" in done.stderr
+    assert digests(project / "data", project / ".dvc/cache", project.parent / "remote") == before
+    done = run_module(project, "operations.withdraw", "P002", "--do", "--other-states")
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_cohorts_in_one_place_are_refused(project: Path) -> None:
+    dvc(project, "remote", "add", "clinic", str(project.parent / "remote"))
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 1
+    assert "remote 'mine': expected a place of its own, got that of clinic" in done.stderr
 
 
 @pytest.mark.parametrize(("patient", "message"), [("P009", "expected P009 among other patients, got P001, P002, P003")])
@@ -159,6 +272,18 @@ def test_masks_go_with_their_clip_whatever_its_name(tmp_path: Path, monkeypatch:
     params = withdraw.Params.model_validate({**settings().model_dump(), "cohort": "mine"})
     found = withdraw.plan("P002", params)
     assert [path.name for path in found.files if path.parent.name == "masks"] == ["KURT [left].mkv"]
+
+
+def test_a_mask_of_another_clip_with_the_same_file_name_stays(tmp_path: Path) -> None:
+    def clip(number: int, name: str, file: str) -> Clip:
+        return Clip(f"C00{number}", name, tmp_path / file, f"P00{number}", None, None, None)
+
+    one, other = clip(1, "ANNA", "a/1.mkv"), clip(2, "BERT", "b/1.mkv")
+    for name in ("1", "ANNA", "BERT", "a/1", "b/1"):
+        (tmp_path / f"masks/{name}").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"masks/{name}.mkv").touch()
+    found = withdraw.masks_of(tmp_path, [one, other], [one])
+    assert [path.relative_to(tmp_path / "masks").as_posix() for path in found] == ["ANNA.mkv", "a/1.mkv"]
 
 
 @pytest.mark.parametrize("cohort", ["../mine", "/etc", "a/b"])

@@ -23,6 +23,12 @@ TRAIN = """stages:
     outs:
     - ${bundles}/${item.model}.safetensors:
         remote: ${cohort}
+  bedside:
+    cmd: cp judged.json metrics/bedside.json
+    deps: [judged.json]
+    outs:
+    - metrics/bedside.json:
+        cache: false
 """
 BUNDLE = "data/train/patient/0/1/resnet18.safetensors"
 WEIGHTS = b"weights of resnet18\n"
@@ -41,7 +47,7 @@ def trained(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dvc.yaml").write_text(TRAIN, encoding="utf-8")
     (folder / "params.yaml").write_text("cohort: phantom\nbundles: data/train/patient/0/1\n", encoding="utf-8")
     (folder / "dvc.lock").unlink()
-    (folder / "metrics/bedside.json").write_text(json.dumps(bedside(P001="resnet18", P002="resnet18")))
+    (folder / "judged.json").write_text(json.dumps(bedside(P001="resnet18", P002="resnet18")))
     dvc(folder, "repro", "-q")
     dvc(folder, "push", "-q")
     commit(folder, "trained")
@@ -105,6 +111,27 @@ def test_nothing_is_approved_that_the_commit_does_not_hold(project: Path) -> Non
     (project / BUNDLE).unlink()
     (project / BUNDLE).write_bytes(b"other weights")
     assert "expected the bytes of dvc.lock" in run_module(project, "operations.approved", "approve").stderr
+
+
+def test_a_judgement_edited_by_hand_approves_nothing(project: Path) -> None:
+    judged = project / "metrics/bedside.json"
+    judged.write_text(json.dumps(bedside(P001="vgg16", P002="vgg16")))
+    before = (project / "approved.json").read_bytes()
+    done = run_module(project, "operations.approved", "approve")
+    assert done.returncode == 1
+    assert "metrics/bedside.json: expected the bytes of dvc.lock, got others" in done.stderr
+    commit(project, "by hand, and committed")
+    assert run_module(project, "operations.approved", "approve").returncode == 1
+    assert (project / "approved.json").read_bytes() == before
+
+
+def test_what_dvc_has_against_it_is_said(project: Path, colleague: Path) -> None:
+    shutil.rmtree(project.parent / "infant-spine-remote")
+    done = run_module(colleague, "operations.approved", "get", "model.safetensors")
+    assert done.returncode == 1
+    assert "failed: ERROR: " in done.stderr
+    assert BUNDLE in done.stderr or "Missing" in done.stderr or "missing" in done.stderr
+    assert "Having any troubles" not in done.stderr
 
 
 def test_a_colleague_gets_the_approved_bytes(colleague: Path) -> None:

@@ -1,5 +1,8 @@
 """What is made of a cohort goes to the remote of the cohort's name or nowhere: `push` is off but for the phantom."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from dvc.repo import Repo
 
 from tests.remotes.conftest import objects, said
 from tests.remotes.server import stored
-from tests.workspace import ROOT, commit, copy_project, dvc, git, set_params, track_cohort
+from tests.workspace import ROOT, commit, copy_project, dvc, environment, git, set_params, track_cohort
 
 SYSTEMS = {
     "baselines": {"knn_texture": {"classifier": "knn", "features": "texture"}},
@@ -87,6 +90,43 @@ def test_push_turned_on_takes_all_of_the_cohort_to_its_own_remote_alone(private:
     dvc(colleague, "pull")
     assert "Running stage" not in dvc(colleague, "repro").stdout
     assert (colleague / "data/cohorts/mine/clip.mkv").read_bytes() == SECRET
+
+
+def run_gpu_script(folder: Path) -> None:
+    """Run operations/gpu.sh with the real DVC; the stages have run already, and `python` does nothing."""
+    for name in ("operations/gpu.sh", "profiles/laptop.yaml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    python = folder / "tools/python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    env = environment(folder)
+    env |= {"PATH": f"{python.parent}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(folder)}
+    subprocess.run([folder / "operations/gpu.sh", "laptop"], cwd=folder, env=env, check=True, capture_output=True)
+
+
+def records(folder: Path) -> list[bytes]:
+    """Return the records of runs in the phantom's remote."""
+    shelf = stored(folder.parent / "infant-spine-remote")
+    return [content for name, content in shelf.items() if name.startswith("runs/")]
+
+
+def test_the_gpu_runner_pushes_records_of_runs(mine: Path) -> None:
+    run_gpu_script(mine)
+    assert any(b"data/cohorts/phantom" in record for record in records(mine))
+
+
+def test_the_gpu_runner_pushes_no_records_where_another_cohort_ran(private: Path) -> None:
+    track_cohort(private, "mine")
+    run_on(private, "mine")
+    run_on(private, "phantom")
+    local = stored(private / ".dvc/cache")
+    assert any(b"data/cohorts/mine" in content for name, content in local.items() if name.startswith("runs/"))
+    run_gpu_script(private)
+    assert (private / "data/frames/3.png").read_bytes() in in_the_phantoms_remote(private)  # the stages' outputs went
+    assert not [content for content in in_the_phantoms_remote(private) if b"cohorts/mine" in content]
+    assert records(private) == []
 
 
 def test_an_experiment_on_a_cohort_keeps_it_at_home(private: Path) -> None:

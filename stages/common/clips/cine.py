@@ -109,10 +109,13 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
 
 
 def _lettering(path: Path, sample: Sample, sector: Box | None, source: CropSource, params: CineParams) -> Mask | None:
-    """Return what is to be covered; where nothing moves, a box that a person or the scanner gave must do."""
+    """Return what is to be covered; where nothing moves, a box that a person gave must do.
+
+    A DICOM's own region will not: scanners write names inside it, too.
+    """
     if sector is not None:
         return find_lettering(sample, params.sector.moves_by, params.lettering)
-    if source in ("given", "dicom"):
+    if source == "given":
         return None
     remedy = (
         "Look at the clip and give `crop` in clips.csv, a box without names and dates; "
