@@ -154,6 +154,9 @@ def _say(table: pd.DataFrame, notes: Sequence[str], cohort: Path) -> None:
         "depth_cm not used, because the DICOM states its own scale": (
             (table["scale_source"] == "dicom") & table["depth_cm"].notna()
         ),
+        "depth_cm not used, because the whole picture is kept and may hold more than the sector": (
+            (table["scale_source"] == "unknown") & table["depth_cm"].notna()
+        ),
         "scale unknown, so fitted to the canvas": table["scale_source"] == "unknown",
         "larger than field_mm, so cut": table["shown_share"] < 1,
         "lettering, or what looks like it, covered in black": table["covered_share"] > 0,

@@ -20,6 +20,9 @@ from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_params
 from stages.common.core.tables import FRAME_COLUMNS, read_table
 from stages.extract_frames import CLIP_COLUMNS, Params, extract
+from stages.phantom.__main__ import write_cohort as write_phantom
+from stages.phantom.params import Params as PhantomParams
+from stages.phantom.view import View
 from tests.clip_factory import PATIENT, VIDEOS, speckle, write_cohort, write_dicom, write_video
 
 ROOT = Path(__file__).parents[1]
@@ -185,6 +188,7 @@ def test_a_person_overrules_crop_and_scale(tmp_path: Path) -> None:
     assert not given_picture[20:].any()
     whole = extract(cohort, tmp_path / "whole", params(crop="none"))
     assert whole["crop_source"].tolist() == ["given", "whole", "whole"]
+    assert whole["scale_source"].tolist() == ["depth_cm", "unknown", "unknown"]
 
 
 def test_what_a_person_should_look_at_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -254,6 +258,19 @@ def test_main_reads_params_and_writes_the_stage_folder(tmp_path: Path, monkeypat
 
 def test_the_shipped_parameters_are_valid() -> None:
     assert read_params(Params, ROOT / "params.yaml").extract_frames.stride >= 1
+
+
+def test_every_phantom_clip_is_cut_at_its_true_sector_and_so_has_its_true_scale(tmp_path: Path) -> None:
+    phantom = read_params(PhantomParams, ROOT / "params.yaml")
+    write_phantom(phantom, tmp_path / "phantom")
+    table = extract(tmp_path / "phantom", tmp_path / "out", read_params(Params, ROOT / "params.yaml"))
+    assert (table["scale_source"] == "depth_cm").all()
+    assert (table["shown_share"] == 1).all()  # the deepest is 40 mm, as the canvas
+    for _, row in table.iterrows():
+        view = View(phantom.phantom.width_px, phantom.phantom.height_px, 10 * row["depth_cm"])
+        true = (view.left_px, view.top_px, view.columns, view.rows)
+        found = tuple(row[f"crop_{part}_px"] for part in ("x", "y", "width", "height"))
+        assert np.abs(np.subtract(found, true)).max() <= 0.02 * view.rows, f"{row['clip_id']}: {found}, true {true}"
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real clips are not part of the repository")

@@ -89,6 +89,21 @@ def test_a_dark_canal_and_a_dark_spell_leave_the_sector_whole() -> None:
     assert_near(find_sector(sampled(pictures), PARAMS), bounds(mask), px=3)
 
 
+@pytest.mark.parametrize("noise", [0, 2], ids=["lossless", "codec noise"])
+def test_a_dark_far_field_belongs_to_the_sector_and_a_footer_does_not(noise: int) -> None:
+    pictures = overlaid(linear())
+    rng = np.random.default_rng(7)
+    pictures[:, 120:200, 40:280] = rng.integers(3, 7, (60, 80, 240))  # spans 3 grey levels: too few to count as moving
+    pictures[:, 140:143, 40:280] = 0  # a shadow across it
+    pictures[:, 206:222, 40:280] = 90  # a panel beneath, lettered
+    for picture in pictures:
+        cv2.putText(picture, "MI 0.9 TIS 0.7 12 MHz", (44, 219), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 255)
+    pictures[:, 30:200:10, 276:280] = 200  # a ruler within
+    pictures = np.clip(pictures + rng.integers(-noise, noise + 1, pictures.shape), 0, 255).astype(np.uint8)
+    pictures[:, 206:222, 40:280] = pictures[0, 206:222, 40:280]
+    assert_near(find_sector(sampled(pictures), PARAMS), bounds(linear()), px=3)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 50])
 def test_nothing_is_found_in_a_still(frames: int) -> None:
     assert find_sector(sampled(overlaid(linear(), 1).repeat(frames, axis=0)), PARAMS) is None
@@ -155,6 +170,7 @@ def test_scale_comes_from_the_dicom_then_from_the_depth() -> None:
     assert (told.pixel_mm, told.scale_source) == ((1.5, 1.0), "depth_cm")  # 40 mm over 40 px, pixels half as wide again
     assert choose_view(GIVEN, "given", BARE, None).scale_source == "unknown"
     assert choose_view(WHOLE, "still", BARE, 4.0).scale_source == "unknown"
+    assert choose_view(WHOLE, "whole", BARE, 4.0).scale_source == "unknown"  # it may hold more than the sector
 
 
 def test_one_millimetre_is_as_long_in_every_clip() -> None:

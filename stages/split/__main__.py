@@ -7,7 +7,8 @@ Writes  data/split/<protocol>.csv      frame_id, fold, side: one file a protocol
 Protocols: `frame` is the study's 70/10/20 of frames; it leaves neighbours 1/30 s apart on both sides and is kept to
 show what that hides. `patient` keeps all frames of a patient on one side. `leave_one_patient_out` tests every patient
 once; it is on when `folds` has keys. Validation is patient-disjoint in the last two as well. Pictures derived by
-augmentation have no rows here: they follow their frame.
+augmentation have no rows here: they follow their frame. So split.json counts frames and opens no picture; that each
+picture was made from the frame it is filed under is what `leakage` proves.
 """
 
 import zlib

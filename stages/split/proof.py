@@ -59,8 +59,12 @@ def estimable(rows: pd.DataFrame, label: str) -> bool:
 
 
 def _derived_in_training(frames: pd.DataFrame) -> int:
-    """Return test frames that stand in training too: the eight pictures of a frame lie in the frame's own row of every
-    array, so a derived picture can only cross over when its frame does."""
+    """Return test frames that the table puts into training too, counted from its rows: no picture is opened here.
+
+    Training reads each variant's array at the rows of the training frames, so with one side a frame, which the table
+    holds by its form, this is 0. That row i of an array is made from frame i is not shown here: stage `leakage` does,
+    which makes each picture once more from its own frame.
+    """
     training = frames.loc[frames["side"] == "train", "frame_id"]
     return int(frames.loc[frames["side"] == "test", "frame_id"].isin(training).sum())
 

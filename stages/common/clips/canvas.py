@@ -78,11 +78,14 @@ def choose_crop(
 
 
 def choose_view(crop: Box, source: CropSource, header: Header, depth_cm: float | None) -> View:
-    """Return a crop with its scale: a DICOM's own, else `depth_cm` from the crop's upper to its lower edge."""
+    """Return a crop with its scale: a DICOM's own, else `depth_cm` from the crop's upper to its lower edge.
+
+    That edge is a person's, or where the far field of the found sector ends: no more and no less than the depth shown.
+    """
     if header.region is not None:
         return View(crop, source, (header.region.mm_per_px_x, header.region.mm_per_px_y), "dicom")
-    # Where nothing moves, the picture may hold more than the sector: its height is no depth
-    if depth_cm is None or source == "still":
+    # A whole picture may hold more than the sector: its height is no depth
+    if depth_cm is None or source in ("still", "whole"):
         return View(crop, source, (header.pixel_aspect, 1.0), "unknown")
     pixel_mm = 10 * depth_cm / crop[3]
     return View(crop, source, (pixel_mm * header.pixel_aspect, pixel_mm), "depth_cm")
