@@ -69,3 +69,11 @@ def test_licences_are_listed_and_none_is_of_a_kind_that_binds_this_project() -> 
         assert listed[name] != NOT_HERE
         assert name in NOT_PERMISSIVE or "GPL" not in stated.upper(), f"{name}: {stated}"
     assert all(f"`{name}`" in page for name in NOT_PERMISSIVE)
+
+
+def test_what_the_wheel_of_av_bundles_under_the_gpl_is_said() -> None:
+    bundled = {file.name.split("-")[0] for file in distribution("av").files or [] if file.parent.name == "av.libs"}
+    page, listed = (ROOT / "docs/licences.md").read_text(), (ROOT / "requirements.txt").read_text()
+    for name in bundled & {"libx264", "libx265"}:  # other platforms' wheels may have neither
+        assert f"`{name}`" in page
+        assert name.removeprefix("lib") in listed
