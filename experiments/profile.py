@@ -78,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("-S", dest="more", action="append", default=[], metavar="KEY=VALUE", help="one more change")
     parser.add_argument("--estimate", action="store_true", help="stop after the estimate")
     parser.add_argument("--dry", action="store_true", help="print the `dvc exp run` command and stop; measure nothing")
+    parser.add_argument("--pull", action="store_true", help="fetch what a stage made elsewhere before it is made again")
     return parser.parse_args()
 
 
@@ -89,9 +90,10 @@ def main() -> None:
     print(f"profile {asked.profile} changes of params.yaml:\n{changes_text(planned.before, planned.after)}")
     if not asked.dry:
         say_estimate(planned.after)
-    print(shlex.join(["dvc", *planned.command()]), flush=True)
+    words = planned.command(*(["--pull"] if asked.pull else []))
+    print(shlex.join(["dvc", *words]), flush=True)
     if not asked.dry and not asked.estimate:
-        sys.exit(run_dvc(planned.command()))
+        sys.exit(run_dvc(words))
 
 
 if __name__ == "__main__":

@@ -3,20 +3,21 @@
 #
 #   operations/gpu.sh [profile] [override ...]      the profile `study` by default; overrides as `-S lr=0.003`
 #
-# Stopped or pre-empted, the same command goes on: finished stages are found in DVC's cache on the disk, or in the remote,
-# which gets every result before the script ends. Inside a virtual environment it uses that one.
+# Stopped or pre-empted, the same command on the same commit goes on: finished stages are found in DVC's cache on the disk, or
+# in the remote, which gets them every quarter of an hour (PUSH_EVERY_S) and at the end. Without the disk, stages whose tables
+# are Git's (`cache: false`; no training) run again. Inside a virtual environment it uses that one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${1:-study}
 shift || true
 
+[ -f "profiles/$profile.yaml" ] || { echo "error: profiles/$profile.yaml: no such profile" >&2; exit 1; }
 if [ -z "${VIRTUAL_ENV:-}" ]; then
-  [ -d .venv ] || python3.11 -m venv .venv
+  [ -f .venv/bin/activate ] || python3.11 -m venv --clear .venv # `activate` is what venv writes last
   . .venv/bin/activate
-  python -m pip install -q -r requirements.txt
+  python -m pip install -q --require-hashes -r requirements.lock
 fi
 
-[ -f "profiles/$profile.yaml" ] || { echo "error: profiles/$profile.yaml: no such profile" >&2; exit 1; }
 if grep -q 'train.device: cuda' "profiles/$profile.yaml"; then
   python - <<'PYTHON'
 import sys, torch
@@ -27,25 +28,39 @@ print(torch.cuda.get_device_name())
 PYTHON
 fi
 
-# what others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on.
-# A cohort's remote has its name, and `--run-cache` wants it said
-cohort() { sed -n 's/^cohort: *\([^ #]*\).*/\1/p' params.yaml; }
-dvc pull -r "$(cohort)" --run-cache --allow-missing ||
-  echo "the remote has not everything: what is missing is made here" >&2
-python -m experiments.profile "$profile" "$@"
-remote=$(cohort) # a profile or an override may have named another
+# The cohort whose remote gets the results: params.yaml's, unless the profile or an override names another
+planned=$(python -m experiments.profile "$profile" --dry "$@") || { echo "$planned"; exit 1; }
+remote=$(sed -n 's/^dvc .* -S cohort=\([^ ]*\).*/\1/p' <<<"$planned")
+remote=${remote:-$(sed -n 's/^cohort: *\([^ #]*\).*/\1/p' params.yaml)}
 case $(dvc config "remote.$remote.url") in
-  /proc/*) echo "push is off for cohort $remote: the results stay in this machine's cache (README, 'Share it')" >&2 ;;
+  /proc/*)
+    pushed=
+    echo "push is off for cohort $remote: the results stay in this machine's cache (README, 'Share it')" >&2 ;;
   *)
-    # The records of runs tell a new machine what is done, but all of them go: of other cohorts, too, were any run here.
-    # They quote parameters, which may name clips
-    runs=--run-cache
-    others=$(grep -rhoEs 'data/cohorts/[^/[:space:]]+' "$(dvc cache dir)/runs" |
-      grep -vxF -e data/cohorts/phantom -e "data/cohorts/$remote" || true)
-    if [ -n "$others" ]; then
-      runs=
-      echo "another cohort ran here: what the stages made is pushed, the records of runs are not" >&2
-    fi
-    dvc push -r "$remote" $runs dvc.yaml # what the stages made; no cohort's clips
-    ;;
+    pushed=yes
+    python -m operations.remote probe "$remote" ;; # a wrong key shows now, not after the GPU's hours
 esac
+
+# What others, or this machine before it was stopped, have done already; a first run finds nothing, and goes on.
+# A cohort's remote has its name, and `--run-cache` wants it said
+if [ -n "$pushed" ]; then
+  dvc pull -r "$remote" --run-cache --allow-missing ||
+    echo "not all of it could be fetched (DVC says why): what is missing is made here" >&2
+  set -m # a process group of its own, so that its `sleep` ends with it
+  while sleep "${PUSH_EVERY_S:-900}"; do python -m operations.remote push "$remote" || true; done &
+  set +m
+  pusher=$!
+  trap 'kill -- -$pusher 2>/dev/null || true' EXIT
+  # `--pull` looks for what the run cache names in a default remote. There is none on purpose: this process alone gets one
+  mkdir -p .dvc/tmp/gpu
+  printf '[core]\n    remote = %s\n' "$remote" >.dvc/tmp/gpu/config
+  DVC_SYSTEM_CONFIG_DIR=$PWD/.dvc/tmp/gpu python -m experiments.profile "$profile" --pull "$@"
+else
+  python -m experiments.profile "$profile" "$@"
+fi
+
+# What names the results, for whoever has this commit
+mkdir -p .dvc/tmp
+git diff HEAD -- dvc.lock params.yaml >.dvc/tmp/results.patch
+echo "elsewhere, on $(git rev-parse HEAD): git apply results.patch (from .dvc/tmp/), dvc pull -r $remote --run-cache, dvc repro"
+[ -z "$pushed" ] || python -m operations.remote push "$remote" # what the stages made; no cohort's clips

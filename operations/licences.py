@@ -16,7 +16,10 @@ HEAD = """# Licences of what is installed
 From each package's own metadata, by `python -m operations.licences`. What requirements.txt names is permissive. DVC
 brings four that are not, or not only: `pygit2` (GPL-2.0 with an exception for linking), `grandalf` (GPL-2.0 or
 EPL-1.0), `asyncssh` (EPL-2.0 or GPL-2.0) and `dulwich` (Apache-2.0 or GPL-2.0). They run beside this project's code
-and are no part of it.
+and are no part of it. A wheel may hold more than its metadata says: `av` is BSD-3, and its wheel for Linux bundles an
+FFmpeg that calls itself LGPL-3.0 and is linked with `libx264` and `libx265` (GPL-2.0 or later), bundled too. Whoever
+hands that wheel on, such as in an image, hands on works under the GPL. This project hands no wheel on; only its tests
+encode with x264.
 
 | package | licence |
 |---|---|"""

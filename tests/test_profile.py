@@ -251,6 +251,15 @@ def test_an_estimate_from_a_busy_machine_says_so(
     assert not asked
 
 
+def test_what_was_made_elsewhere_is_fetched_where_asked(
+    asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for more, word in (([], "-S"), (["--pull"], "--pull")):
+        with pytest.raises(SystemExit):
+            command(monkeypatch, "cpu", *more)
+        assert asked.pop()[:3] == ["exp", "run", word]
+
+
 @pytest.mark.parametrize("option", ["--estimate", "--dry"])
 def test_nothing_is_run_when_only_asked_about(
     option: str, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

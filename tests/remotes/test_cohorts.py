@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,16 +94,16 @@ def test_push_turned_on_takes_all_of_the_cohort_to_its_own_remote_alone(private:
 
 
 def run_gpu_script(folder: Path) -> None:
-    """Run operations/gpu.sh with the real DVC; the stages have run already, and `python` does nothing."""
+    """Run operations/gpu.sh with the real DVC; the stages have run already, and `python` runs nothing but the push."""
     for name in ("operations/gpu.sh", "profiles/laptop.yaml"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     python = folder / "tools/python"
     python.parent.mkdir()
-    python.write_text("#!/bin/sh\n")
+    python.write_text(f'#!/bin/sh\ncase "$*" in "-m operations.remote"*) exec {sys.executable} "$@" ;; esac\n')
     python.chmod(0o755)
     env = environment(folder)
-    env |= {"PATH": f"{python.parent}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(folder)}
+    env |= {"PATH": f"{python.parent}{os.pathsep}{env['PATH']}", "VIRTUAL_ENV": str(folder), "PYTHONPATH": str(ROOT)}
     subprocess.run([folder / "operations/gpu.sh", "laptop"], cwd=folder, env=env, check=True, capture_output=True)
 
 

@@ -1,0 +1,84 @@
+"""Can this machine read and write a remote? And send there what is finished, while `dvc exp run` goes on.
+
+    python -m operations.remote probe phantom     before hours of work: write a few bytes, read them, remove them
+    python -m operations.remote push phantom      `dvc push`, without the lock that a run beside it would stop at
+
+Reads   .dvc/config; the cache, for a push
+Writes  to the remote: a file probe-* that is removed at once; for a push what dvc.lock and the run cache name
+"""
+
+import argparse
+import re
+import sys
+import uuid
+from pathlib import Path
+
+from dvc.lock import LockNoop
+from dvc.repo import Repo
+
+from stages.common.core.errors import PipelineError, run
+
+MADE = "dvc.yaml"  # what the stages made; no cohort's clips
+PUBLIC = "phantom"  # simulated: anybody may see what its records say
+COHORT = re.compile(r"data/cohorts/([^/\s]+)")
+
+
+def probe(repo: Repo, name: str) -> None:
+    """Write, read and remove a file of a remote.
+
+    Raises:
+        PipelineError: one of them fails; with the remote's address and the server's words.
+    """
+    if name not in repo.config["remote"]:
+        raise PipelineError(f"remote {name}: .dvc/config has none of that name. `dvc remote add {name} <url>`")
+    content = uuid.uuid4().hex.encode()
+    try:
+        remote = repo.cloud.get_remote(name)
+        remote.fs.makedirs(remote.path, exist_ok=True)
+        path = remote.fs.join(remote.path, f"probe-{content.decode()}")  # beside the objects, not among them
+        remote.fs.pipe_file(path, content)
+        found = remote.fs.cat_file(path)
+        remote.fs.remove(path)
+    except Exception as error:
+        raise PipelineError(
+            f"remote {name} ({repo.config['remote'][name]['url']}): expected to write, read and remove a file, got "
+            f"{type(error).__name__}: {error}. Wrong key, or a server that is away: README, 'Share it'."
+        ) from error
+    if found != content:
+        raise PipelineError(f"remote {name}: wrote {len(content)} bytes, read {len(found)} others")
+
+
+def push(repo: Repo, name: str) -> None:
+    """Send what is finished, and the records of runs, which tell a new machine what is done.
+
+    All records would go: of other cohorts, too, were any run here. They quote parameters, which may name clips; so
+    where another private cohort ran, none goes.
+
+    A push holds DVC's lock for as long as it takes, and a run that wants it waits three seconds, then fails. It is not
+    needed here: objects are written once under their own names, and a torn dvc.lock fails this push, not the run.
+    """
+    others = recorded_cohorts(Path(repo.cache.local_cache_dir)) - {PUBLIC, name}
+    if others:
+        print("another cohort ran here: what the stages made is pushed, the records of runs are not", file=sys.stderr)
+    repo.lock = LockNoop()
+    repo.push(targets=[MADE], remote=name, run_cache=not others)
+
+
+def recorded_cohorts(cache: Path) -> set[str]:
+    """Return the cohorts that the records of runs in a cache name."""
+    records = [path.read_text(encoding="utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
+    return {name for record in records for name in COHORT.findall(record)}
+
+
+def main() -> None:
+    """Do what was asked."""
+    parser = argparse.ArgumentParser(prog="python -m operations.remote", description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("probe", "push"))
+    parser.add_argument("remote", help="its name in .dvc/config: the cohort's")
+    asked = parser.parse_args()
+    with Repo() as repo:
+        {"probe": probe, "push": push}[asked.what](repo, asked.remote)
+
+
+if __name__ == "__main__":
+    run(main)
