@@ -7,7 +7,7 @@ the check passes the stage.
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
@@ -16,6 +16,13 @@ from stages.common.sheets.names import listed, normal
 
 Choice = Literal["stop", "warn"]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def no_truth_value(value: object) -> object:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a number, 0 or 1")
+    return value
 
 
 class Without(Strict):
@@ -77,8 +84,8 @@ class LabelMerge(Strict):
 
     filename_column: Text
     clip_column: Text
-    first_number: Literal[0, 1, "auto"]
-    first_number_of: dict[str, Literal[0, 1]]
+    first_number: Annotated[Literal[0, 1, "auto"], BeforeValidator(no_truth_value)]
+    first_number_of: dict[str, Annotated[Literal[0, 1], BeforeValidator(no_truth_value)]]
     aliases: dict[str, str]
     column_aliases: dict[str, str]
     ignored_sheets: dict[str, str]
