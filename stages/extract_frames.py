@@ -59,6 +59,7 @@ class Extracted:
 
     clip: dict[str, Any]
     frames: list[tuple[Any, ...]]
+    notes: list[str]
 
 
 def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Problem:
@@ -75,7 +76,12 @@ def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Proble
     except ClipError as error:
         return of_clip(clip, error.problem)
     rows = [_frame_row(clip, index, surveyed.times_s[index]) for index in indices]
-    return Extracted(_clip_row(clip, surveyed, where, len(indices)), rows)
+    return Extracted(_clip_row(clip, surveyed, where, len(indices)), rows, _notes(clip, surveyed))
+
+
+def _notes(clip: Clip, surveyed: Survey) -> list[str]:
+    dropped = surveyed.header.regions_dropped
+    return [f"{clip.clip_id}: DICOM regions not used, because they reach past the picture: {dropped}"] * bool(dropped)
 
 
 def write_png(path: Path, picture: Picture) -> None:
@@ -130,6 +136,8 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
     _say(table, listing.notes, cohort)
+    for note in (note for one in extracted for note in one.notes):
+        print(note, file=sys.stderr)
     return table
 
 

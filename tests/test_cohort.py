@@ -180,3 +180,15 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path, table: str, expe
 def test_no_cohort_says_where_it_was_sought(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"clips.csv: expected a table .* Check `cohort` in params.yaml"):
         read_clips(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("suffix", [".m2v", ".mpe", ".divx", ".ogg", ".rm", ".f4v", ".zip", ".qt", ".3g2"])
+def test_a_video_or_an_archive_that_nothing_here_reads_stops(tmp_path: Path, suffix: str) -> None:
+    cohort = cohort_of(tmp_path, f"{HEADER}\nA,a.mp4,P001\n", "a.mp4", f"b{suffix.upper()}")
+    assert f"b{suffix.upper()}: unknown container: expected .avi, .dcm" in message(cohort)
+
+
+def test_a_row_that_names_a_mask_says_that_it_is_one(tmp_path: Path) -> None:
+    text = message(cohort_of(tmp_path, f"{HEADER}\nA,a.mp4,P001\nB,masks/b.mkv,P002\n", "a.mp4", "masks/b.mkv"))
+    assert "clips.csv, row 3, column 'file': a mask, no clip" in text
+    assert "no such file" not in text

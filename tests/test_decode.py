@@ -3,6 +3,7 @@
 import re
 import shutil
 import warnings
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def test_oblong_pixels_are_told(tmp_path: Path) -> None:
     assert read_header(path).pixel_aspect == pytest.approx(4 / 3)
 
 
-def test_a_turned_clip_stands_upright_as_opencv_shows_it(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "turned.mp4", GREY, "libx264", "yuv420p")
+def _turn(path: Path) -> None:
+    """Note in an MP4 that its picture lies."""
     content = bytearray(path.read_bytes())
     matrix = content.index(b"tkhd") + 44  # QuickTime's track header: the 3 x 3 matrix, 16.16 fixed point
     assert content[matrix : matrix + 4] == b"\x00\x01\x00\x00"
@@ -86,9 +87,45 @@ def test_a_turned_clip_stands_upright_as_opencv_shows_it(tmp_path: Path) -> None
         number.to_bytes(4, "big", signed=True) for number in (0, 65536, 0, -65536, 0)
     )
     path.write_bytes(content)
+
+
+def test_a_turned_clip_stands_upright_as_opencv_shows_it(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "turned.mp4", GREY, "libx264", "yuv420p")
+    _turn(path)
     ours, theirs = next(frames(path)), cv2.VideoCapture(str(path)).read()[1][..., ::-1]
     assert ours.shape == theirs.shape == (64, 48, 3)
     assert np.abs(ours.astype(int) - theirs).max() <= 3
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_oblong_pixels_turn_with_their_clip(tmp_path: Path, turned: bool) -> None:
+    path = write_video(tmp_path / "a.mp4", GREY, "libx264", "yuv420p", aspect=Fraction(4, 3))
+    if turned:
+        _turn(path)
+    assert next(frames(path)).shape[:2] == ((64, 48) if turned else (48, 64))
+    assert read_header(path).pixel_aspect == pytest.approx(3 / 4 if turned else 4 / 3)
+
+
+@pytest.mark.parametrize("name", ["evil.mkv", "evil.avi", "evil.mp4", "evil.mov", "evil.mpeg", "evil.mpg"])
+@pytest.mark.parametrize("read", [lambda path: list(frames(path)), read_header], ids=["frames", "header"])
+def test_a_text_that_names_another_clip_is_no_clip(tmp_path: Path, name: str, read: Callable[[Path], object]) -> None:
+    write_video(tmp_path / "other.mkv", GREY)
+    (tmp_path / name).write_text("ffconcat version 1.0\nfile other.mkv\n")
+    with pytest.raises(ClipError, match=f"^{name}: another content than its name says: expected .*, got another"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".mpg"])
+def test_content_of_no_container_here_is_told_from_damage(tmp_path: Path, suffix: str) -> None:
+    content = write_video(tmp_path / "a.flv", GREY, "flv", "yuv420p").read_bytes()
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(ClipError, match="another content than its name says"):
+        probe(tmp_path / f"a{suffix}")
+
+
+def test_one_container_under_another_ones_name_is_read(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", GREY, "libx264", "yuv420p")  # as published clips of the lung are
+    assert probe(Path(shutil.copy(path, tmp_path / "a.avi"))) == probe(path)
 
 
 def test_every_video_cut_short_is_refused(video: Path, tmp_path: Path) -> None:

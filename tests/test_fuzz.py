@@ -22,6 +22,7 @@ from stages.common.clips.decode import ClipError
 from stages.common.core.errors import PipelineError, Problem
 from stages.common.core.params import load_yaml
 from stages.common.core.tables import FRAME_COLUMNS, read_table
+from stages.common.networks.bundle import KEY as BUNDLE_KEY
 from stages.common.networks.bundle import Bundle, read_bundle, write_bundle
 from stages.common.networks.models import build
 from stages.common.networks.weights import load_weights
@@ -121,6 +122,41 @@ def test_damaged_weights(tmp_path: Path, network: nn.Module, suffix: str) -> Non
         load_weights(network, "resnet18", str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
     survive_all(path, load)
+
+
+def test_damaged_weights_of_the_older_form(tmp_path: Path, network: nn.Module) -> None:
+    """Torch's form before its zip archives: mostly pickle, so nearly every byte is an instruction."""
+    state = {name: value for name, value in network.state_dict().items() if name.startswith(("bn1", "layer1.0.bn"))}
+    path = tmp_path / "weights.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+
+    def load() -> None:
+        load_weights(network, "resnet18", str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+    survive_all(path, load, cases=5 * CASES)
+
+
+METADATA = ["[]", "1", "null", '"x"', "{", "", '{"architecture": 1}', '{"architecture": []}', "[" * 100_000, "\x00"]
+
+
+@pytest.mark.parametrize("said", METADATA, ids=range(len(METADATA)))
+def test_damaged_metadata_of_weights(tmp_path: Path, network: nn.Module, said: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(save({"conv1.weight": torch.ones(64, 3, 7, 7)}, metadata={BUNDLE_KEY: said}))
+
+    def load() -> None:
+        load_weights(network, "resnet18", str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+    assert survive(load, said[:20]).startswith("weights.safetensors: expected tensors as .safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, network: nn.Module, suffix: str, value: float) -> None:
+    state, path = {"conv1.weight": torch.full((64, 3, 7, 7), value)}, tmp_path / f"weights{suffix}"
+    path.write_bytes(save(state)) if suffix == ".safetensors" else torch.save(state, path)
+    with pytest.raises(PipelineError, match=r"expected finite numbers, got NaN or infinity in conv1\.weight"):
+        load_weights(network, "resnet18", str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_damaged_bundles(tmp_path: Path) -> None:

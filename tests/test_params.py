@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from experiments.mistakes import mistakes
 from stages.common.core.errors import PipelineError
-from stages.common.core.params import Strict, read_params
+from stages.common.core.params import TOP_LEVEL, Strict, load_yaml, read_params
+from tests.workspace import ROOT
 
 
 class Inner(Strict):
@@ -72,3 +74,37 @@ def test_params_are_frozen(tmp_path: Path) -> None:
     params = read_params(Params, write(tmp_path, "lr: 1.0\naugment: {quality: 5, name: a}\n"))
     with pytest.raises(ValueError, match="frozen"):
         params.lr = 2.0  # type: ignore[misc]
+
+
+def test_what_may_stand_at_the_top_is_what_stands_there() -> None:
+    assert set(load_yaml(ROOT / "params.yaml")) == TOP_LEVEL
+
+
+IMPOSSIBLE = [
+    ("search", {"typo": 1}),
+    ("phantom.depth_cm", {"min": 0.0, "max": 0.0}),
+    ("phantom.depth_cm.min", -1.0),
+    ("phantom.gain_db.max", float("nan")),
+    ("phantom.gain_db.max", float("inf")),
+    ("phantom.prevalence.cord_and_fluid", 0.5),
+    ("phantom.prevalence.bad_quality", 0.9),
+    ("augment.brightness.alpha.max", float("inf")),
+    ("preprocess.clahe.clip_limit", float("inf")),
+    ("train.mean", float("nan")),
+    ("train.std", float("inf")),
+    ("label_merge.first_number", True),
+    ("label_merge.first_number_of", {"AM12": False}),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), IMPOSSIBLE, ids=lambda part: str(part))
+def test_values_that_no_stage_can_use_are_named(monkeypatch: pytest.MonkeyPatch, key: str, value: object) -> None:
+    monkeypatch.chdir(ROOT)
+    content = load_yaml(ROOT / "params.yaml")
+    *above, last = key.split(".")
+    place = content
+    for part in above:
+        place = place[part]
+    place[last] = value
+    found = mistakes(content, [], "test")
+    assert any(key.startswith(problem.where.removeprefix("params.yaml: ")[: len(key)]) for problem in found), found

@@ -44,6 +44,37 @@ def test_a_stage_ends_when_its_dvc_is_killed(tmp_path: Path, command: str) -> No
     wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "the orphan's end")
 
 
+IMPORTING = """import os, pathlib, sys, time
+from stages.common.core.errors import run
+sys.stderr = open('said', 'w')
+pathlib.Path('pid.partial').write_text(str(os.getpid()))
+pathlib.Path('pid.partial').rename('pid')
+while not pathlib.Path('imported').exists():
+    time.sleep(0.05)
+run(lambda: pathlib.Path('written').touch())
+"""
+
+
+@pytest.mark.parametrize("command", ["python stage.py", "python stage.py && true"], ids=["directly", "below a shell"])
+def test_a_stage_whose_dvc_went_while_it_was_importing_writes_nothing(tmp_path: Path, command: str) -> None:
+    (tmp_path / "stage.py").write_text(IMPORTING)
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  import:\n    cmd: {command}\n")
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init", "-q")
+    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=tmp_path, env=env)
+    wait_for((tmp_path / "pid").is_file, "the stage")
+    stage = psutil.Process(int((tmp_path / "pid").read_text()))
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    (tmp_path / "imported").touch()
+    wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "the orphan's end")
+    assert not (tmp_path / "written").exists()
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "error: the dvc that started this stage is gone; it ends too. Run `dvc repro` again."
+    ]
+
+
 def test_a_stage_that_a_person_started_watches_nobody(tmp_path: Path) -> None:
     env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
     env.pop("DVC_STAGE", None)

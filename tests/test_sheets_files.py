@@ -1,6 +1,7 @@
 """Every form a label file may have, and every way in which a file can be none."""
 
 import re
+import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -172,6 +173,33 @@ def test_a_sheet_that_reaches_beyond_all_labels_is_refused(tmp_path: Path) -> No
         "sheet 'AM12': label file cannot be used: expected at most 2000000 cells, got 1048576 rows by 16384 columns"
         in messages(read(tmp_path, {"AM12": 9}))
     )
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        '<mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>',
+        "<mergeCells>" + "".join(f'<mergeCell ref="A{row}:XFD{row + 99}"/>' for row in (1, 200, 400)) + "</mergeCells>",
+        '<hyperlinks><hyperlink ref="A1:XFD1048576" location="A1"/></hyperlinks>',
+    ],
+    ids=["one range", "several ranges", "a link"],
+)
+def test_a_small_workbook_that_spans_all_cells_is_refused_at_once(tmp_path: Path, bomb: str) -> None:
+    path = workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": sheet(truth(9))})
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    member = "xl/worksheets/sheet1.xml"
+    members[member] = members[member].replace(b"<pageMargins", bomb.encode() + b"<pageMargins")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in members.items():
+            target.writestr(name, content)
+    start = time.process_time()
+    assert re.search(
+        r"labels.xlsx: label .*: expected at most 2000000 cells, got merged cells or links over \d{7,}",
+        messages(read(tmp_path, {"AM12": 9})),
+    )
+    assert path.stat().st_size < 10_000
+    assert time.process_time() - start < 1
 
 
 @hypothesis_settings(max_examples=60, deadline=None)

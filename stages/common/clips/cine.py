@@ -92,7 +92,7 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
     sample = Sample(params.sector.sampled_frames)
     times: list[float | None] = []
     pictures: list[Picture] | None = []
-    for picture, time_s in timed_frames(path, params.max_pixels):
+    for picture, time_s in timed_frames(path, params.max_pixels, params.max_clip_frames):
         if len(times) == params.max_clip_frames:
             raise ClipError(_refused(path, "clip too long", f"up to {params.max_clip_frames} frames", "more"))
         times.append(time_s)

@@ -19,7 +19,7 @@ from stages.common.clips.unlisted import unlisted
 from stages.common.core.errors import PipelineError, Problem, raise_all
 
 TABLE = "clips.csv"
-MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips
+MASKS = cells.MASKS
 REQUIRED = ("clip", "file", "patient")
 OPTIONAL = ("position", "depth_cm", "crop")
 DELIMITERS = ",;\t"  # spreadsheet programs of other languages put semicolons into a CSV

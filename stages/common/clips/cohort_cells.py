@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from stages.common.clips.container import CONTAINERS, is_clip
 
+MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips
 DEEPEST_CM = 40.0  # no scanner images deeper; a larger number is a depth in mm
 
 Crop = tuple[int, int, int, int]
@@ -35,6 +36,8 @@ def parse_file(text: str, files: dict[str, Path]) -> Path:
         raise ValueError("no file")
     if PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts or "\\" in text or ":" in text[1:2]:
         raise ValueError("path must stay inside the cohort, with forward slashes")
+    if PurePosixPath(text).parts[0] == MASKS:
+        raise ValueError("a mask, no clip")
     path = files.get(composed(PurePosixPath(text).as_posix()))
     if path is None and PurePosixPath(text).suffix.lower() in CONTAINERS:
         raise ValueError("no such file")

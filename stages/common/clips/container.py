@@ -3,10 +3,15 @@
 from pathlib import Path
 
 CONTAINERS = (".avi", ".dcm", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
-# A clip in one of these would otherwise lie in the cohort unread and unmentioned.
+# FFmpeg's names of what may be inside, each a file that names no other: a text could otherwise call itself .mkv and
+# name another infant's clip. Any of them under any suffix: published clips exist that are MP4 and called .avi
+FORMATS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo"
+# A clip in one of these, the last of which are archives, would otherwise lie in the cohort unread and unmentioned.
 FOREIGN_CONTAINERS = (
-    ".264", ".265", ".3gp", ".asf", ".dic", ".dicom", ".dv", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ima", ".m2ts",
-    ".m4v", ".mj2", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+    ".264", ".265", ".3g2", ".3gp", ".asf", ".bik", ".dic", ".dicom", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264",
+    ".h265", ".hevc", ".ima", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mod",
+    ".mpe", ".mpv", ".mts", ".mxf", ".nut", ".ogg", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod", ".ts", ".vob",
+    ".webm", ".wmv", ".xvid", ".y4m", ".7z", ".gz", ".rar", ".tar", ".tgz", ".zip",
 )  # fmt: skip
 PREAMBLE_BYTES = 128
 MAGIC = b"DICM"

@@ -16,8 +16,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stages.common.clips import dicom, dicom_header
-from stages.common.clips.container import is_dicom
-from stages.common.clips.dicom_header import DamagedError
+from stages.common.clips.container import FORMATS, is_dicom
+from stages.common.clips.dicom_header import DamagedError, RefusedError
 from stages.common.core.errors import PipelineError, Problem
 
 MAX_PIXELS = 8192 * 8192  # beyond any scanner; a header that claims more would only fill the memory
@@ -44,14 +44,16 @@ class Header:
     Attributes:
         frames_stated: never to be trusted, only compared; None where the container states none.
         frame_rate_hz: as the container states it; None where it does not.
-        pixel_aspect: width of a pixel divided by its height.
+        pixel_aspect: width of a pixel divided by its height, in the picture as it is shown.
         region: where a DICOM's sector lies and what it measures; None elsewhere.
+        regions_dropped: regions of a DICOM that do not fit its picture.
     """
 
     frames_stated: int | None
     frame_rate_hz: float | None
     pixel_aspect: float
     region: dicom_header.Region | None
+    regions_dropped: int = 0
 
 
 def frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
@@ -68,9 +70,15 @@ def frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
         yield picture
 
 
-def timed_frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Picture, float | None]]:
-    """Yield `(picture, seconds)` as `frames` does; seconds is None where the container states no time."""
-    decoded = dicom.timed_frames(path, max_pixels) if is_dicom(path) else _video_frames(path, max_pixels)
+def timed_frames(
+    path: Path, max_pixels: int = MAX_PIXELS, max_frames: int | None = None
+) -> Iterator[tuple[Picture, float | None]]:
+    """Yield `(picture, seconds)` as `frames` does; seconds is None where the container states no time.
+
+    A DICOM file that states more than `max_frames` is refused unread; a video states what is not to be trusted, so
+    whoever counts its frames stops.
+    """
+    decoded = dicom.timed_frames(path, max_pixels, max_frames) if is_dicom(path) else _video_frames(path, max_pixels)
     count, first_shape = 0, None
     try:
         for picture, time_s in decoded:
@@ -86,6 +94,8 @@ def timed_frames(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Pic
 
 
 def _clip_error(path: Path, expected: str, error: Exception, count: int) -> ClipError:
+    if isinstance(error, RefusedError):
+        return ClipError(Problem(path.name, error.what, error.expected, error.got, error.remedy))
     log = getattr(error, "log", None)  # FFmpeg's own last words say more than its error code
     reason = log[2] if log else getattr(error, "strerror", None) or str(error) or type(error).__name__
     got = f"'{' '.join(reason.split())}' after {count} frame{'' if count == 1 else 's'}"
@@ -98,20 +108,28 @@ def read_header(path: Path) -> Header:
         if is_dicom(path):
             return _dicom_header(path)
         with _opened(path) as container:
-            stream = _video_stream(container)
-            rate, aspect = stream.average_rate or stream.guessed_rate, stream.sample_aspect_ratio
-            return Header(stream.frames or None, float(rate) if rate else None, float(aspect or 1), None)
+            return _video_header(container, _video_stream(container))
     except DAMAGE as error:
         raise _clip_error(path, "a readable header", error, 0) from error
 
 
+def _video_header(container: av.container.InputContainer, stream: av.VideoStream) -> Header:
+    rate, aspect = stream.average_rate or stream.guessed_rate, float(stream.sample_aspect_ratio or 1)
+    if aspect != 1:  # stated of the stored picture; a frame alone tells whether it is shown lying
+        first = next(container.decode(stream), None)
+        aspect = 1 / aspect if first and round(first.rotation / 90) % 2 else aspect
+    return Header(stream.frames or None, float(rate) if rate else None, aspect, None)
+
+
 def _dicom_header(path: Path) -> Header:
     dataset = dicom_header.read_header(path)
+    region, dropped = dicom_header.regions(dataset)
     return Header(
         frames_stated=int(dataset.get("NumberOfFrames") or 1),
         frame_rate_hz=dicom_header.frame_rate_hz(dataset),
         pixel_aspect=dicom_header.pixel_aspect(dataset),
-        region=dicom_header.region(dataset),
+        region=region,
+        regions_dropped=dropped,
     )
 
 
@@ -133,8 +151,15 @@ def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float 
 
 
 def _opened(path: Path, options: dict[str, str] | None = None) -> av.container.InputContainer:
-    # a title or a maker's name in another encoding than UTF-8 is nothing that is read here
-    return av.open(str(path), options=options, metadata_errors="replace")
+    limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        # a title or a maker's name in another encoding than UTF-8 is nothing that is read here
+        return av.open(str(path), options=(options or {}) | limits, metadata_errors="replace")
+    except av.error.ArgumentError as error:
+        if error.log and "whitelist" not in error.log[2]:
+            raise
+        expected, remedy = "AVI, Matroska, MP4, QuickTime or MPEG", "Export the clip again, or convert it without loss."
+        raise RefusedError("another content than its name says", expected, "another format", remedy) from error
 
 
 def _video_stream(container: av.container.InputContainer) -> av.VideoStream:

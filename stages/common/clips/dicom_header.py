@@ -5,12 +5,34 @@ Only the tags named here are read, so no name, date or identifier ever enters th
 
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    RLELossless,
+)
+
+NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
+# Decoding plugins are pinned: another one installed on a machine differs by a grey level.
+PLUGINS: dict[UID, str] = dict.fromkeys(NATIVE, "") | {
+    RLELossless: "pydicom",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "pillow",
+    JPEG2000: "pillow",
+    JPEG2000Lossless: "pillow",
+}
 
 TAGS = (
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
@@ -39,6 +61,14 @@ class DamagedError(Exception):
     """A DICOM file that does not hold the frames it states, or none that can be decoded."""
 
 
+class RefusedError(DamagedError):
+    """A file that is whole and yet of no use: what is wrong with it and its remedy are its own."""
+
+    def __init__(self, what: str, expected: str, got: str, remedy: str) -> None:
+        super().__init__(f"{what}: {got}")
+        self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
+
+
 @dataclass(frozen=True)
 class Region:
     """Where a DICOM's B-mode picture lies (px) and what its pixels measure (mm), both along x and y."""
@@ -56,11 +86,18 @@ def read_header(path: Path) -> Dataset:
     try:
         # A truncated file only warns, and then lacks PixelData. The filter stays: undoing it is not safe among threads
         warnings.filterwarnings("ignore", module="pydicom")
+        _check_syntax(read_file_meta_info(path).get("TransferSyntaxUID"))  # dcmread would first inflate a deflated file
         dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
         _check(dataset)
     except MALFORMED as error:
         raise DamagedError(str(error) or "no DICOM file") from error
     return dataset
+
+
+def _check_syntax(syntax: UID | None) -> None:
+    if syntax not in PLUGINS:
+        known = ", ".join(uid.name for uid in PLUGINS)
+        raise DamagedError(f"transfer syntax {syntax.name if syntax else 'missing'}; supported are {known}")
 
 
 def _check(dataset: Dataset) -> None:
@@ -72,7 +109,7 @@ def _check(dataset: Dataset) -> None:
         raise DamagedError(f"no {', '.join(missing)}")
     for name in NUMBERS:
         np.asarray(dataset.get(name) or 0, dtype=float)
-    region(dataset)
+    regions(dataset)
 
 
 def frame_rate_hz(dataset: Dataset) -> float | None:
@@ -90,16 +127,23 @@ def pixel_aspect(dataset: Dataset) -> float:
     return float(aspect[1]) / float(aspect[0]) if aspect and all(float(part) > 0 for part in aspect) else 1.0
 
 
-def region(dataset: Dataset) -> Region | None:
-    """Return the largest B-mode region measured in cm, or None where there is none that fits the picture.
+def regions(dataset: Dataset) -> tuple[Region | None, int]:
+    """Return the largest B-mode region measured in cm that fits the picture, or None, and how many do not fit.
 
     A file scaled down after the examination keeps its old regions (pydicom's own example does): a region that
     reaches past the picture says nothing about this picture.
     """
     found = [_as_region(item) for item in dataset.get("SequenceOfUltrasoundRegions") or [] if _is_measured(item)]
-    columns, rows = int(dataset.Columns), int(dataset.Rows)
-    fit = all(one.x + one.width <= columns and one.y + one.height <= rows for one in found)
-    return max(found, key=lambda one: one.width * one.height) if found and fit else None
+    within = [one for one in (_within(one, int(dataset.Columns), int(dataset.Rows)) for one in found) if one]
+    return max(within, key=lambda one: one.width * one.height, default=None), len(found) - len(within)
+
+
+def _within(one: Region, columns: int, rows: int) -> Region | None:
+    """Return a region cut to the picture, or None; writers that count to the edge itself reach one pixel too far."""
+    width, height = min(one.width, columns - one.x), min(one.height, rows - one.y)
+    if one.x < 0 or one.y < 0 or one.width - width > 1 or one.height - height > 1 or min(width, height) < 1:
+        return None
+    return replace(one, width=width, height=height)
 
 
 def _is_measured(item: Dataset) -> bool:

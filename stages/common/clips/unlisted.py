@@ -36,7 +36,7 @@ def unlisted(names: Iterable[str], files: Mapping[str, Path], table: str) -> tup
 
 
 def _foreign(name: str, suffix: str) -> Problem:
-    remedy = "Convert it without loss (a DICOM file needs .dcm), or remove it."
+    remedy = "Convert it without loss (a DICOM file needs .dcm), unpack an archive, or remove it."
     return Problem(name, "unknown container", ", ".join(CONTAINERS), suffix, remedy)
 
 

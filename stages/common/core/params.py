@@ -21,15 +21,15 @@ PARAMS_FILE = Path("params.yaml")
 TOP_LEVEL = frozenset(
     {"seed", "seeds", "cohort", "lr", "epochs", "size_px", "architectures", "baselines", "sequences", "protocols",
      "folds", "labels", "phantom", "extract_frames", "label_merge", "augment", "preprocess", "split", "train",
-     "texture", "classify", "sequence", "embedding", "search", "evaluate", "evidence", "bedside", "leakage", "audit",
+     "texture", "classify", "sequence", "embedding", "evaluate", "evidence", "bedside", "leakage", "audit",
      "explain", "label_review", "report"}
 )  # fmt: skip
 
 
 class Strict(BaseModel):
-    """Base of all parameter classes: unknown keys refused, no silent conversion, immutable."""
+    """Base of all parameter classes: unknown keys refused, no silent conversion, no NaN or infinity, immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Strict)

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from typing import NoReturn
 
 import psutil
 
@@ -14,12 +15,15 @@ EVERY_S = 1.0
 
 
 def end_with_dvc() -> None:
-    """Watch the `dvc` above this process, if there is one, and end when it is gone."""
-    if "DVC_STAGE" not in os.environ:  # typed by a person: nobody to end with
+    """Watch the `dvc` above this process and end when it is gone; at once if it went while the stage was importing."""
+    if "DVC_STAGE" not in os.environ:  # DVC sets it; typed by a person: nobody to end with
         return
-    above = next((process for process in psutil.Process().parents() if _is_dvc(process)), None)
+    parents = psutil.Process().parents()
+    above = next((process for process in parents if _is_dvc(process)), None)
     if above is not None:
         threading.Thread(target=_watch, args=(above,), daemon=True).start()
+    elif not any(_may_call_dvc(process) for process in parents):
+        _end()
 
 
 def end_with_stage(pid: int) -> None:
@@ -43,9 +47,21 @@ def _is_dvc(process: psutil.Process) -> bool:
         return False
 
 
+def _may_call_dvc(process: psutil.Process) -> bool:
+    """Return whether a process may run DVC under another name: as a library. The adopter of orphans does not."""
+    try:
+        return process.pid != 1 and any("python" in word for word in process.cmdline()[:1])
+    except psutil.Error:
+        return True
+
+
 def _watch(above: psutil.Process) -> None:
     while above.is_running() and above.status() != psutil.STATUS_ZOMBIE:
         time.sleep(EVERY_S)
+    _end()
+
+
+def _end() -> NoReturn:
     print("error: the dvc that started this stage is gone; it ends too. Run `dvc repro` again.", file=sys.stderr)
     sys.stderr.flush()
     os._exit(1)

@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import re
+import struct
+import zipfile
 from pathlib import Path
 from pickle import UnpicklingError  # what torch's weights-only reader raises when a file holds more than tensors
 from urllib.error import URLError
@@ -26,8 +28,15 @@ interpolate_embeddings = torchvision.models.vision_transformer.interpolate_embed
 
 RANDOM, IMAGENET = "random", "imagenet"
 LIST = "SHA256SUMS"  # in a folder of weights: a line a file, as sha256sum writes it
+SEVERAL = 3  # tensors that a message names
+MESSAGE = 300  # characters of a reader's own words
 HASH = re.compile(r"[0-9a-f]{64}")
 State = dict[str, Tensor]
+# What torch, its weights-only reader, zipfile and the parser of JSON raise on damaged files (found by flipping bytes)
+DAMAGE = (
+    SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError, LookupError, AssertionError,
+    AttributeError, TypeError, ArithmeticError, MemoryError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def load_weights(network: nn.Module, architecture: str, weights: str, sha256: str | None) -> str:
@@ -143,27 +152,51 @@ def _checked(path: Path, sha256: str | None) -> bytes:
 
 def _read_state(path: Path, architecture: str, sha256: str | None) -> State:
     content = _checked(path, sha256)
-    state: State
     try:
-        if path.suffix == ".safetensors":
-            state = load(content)
-            _refuse_another(path, architecture, content)
-            return state
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-            raise ValueError("something else than names with a tensor each")
-        return state
-    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, EOFError, OSError) as error:
+        state: State = load(content) if path.suffix == ".safetensors" else _unpacked(content)
+        said = _architecture_said(content) if path.suffix == ".safetensors" else None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:MESSAGE] or type(error).__name__
         raise PipelineError(
-            f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {error}"
+            f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {reason}"
         ) from error
+    _refuse_another(path, architecture, said or architecture)
+    _refuse_infinite(path, state)
+    return state
 
 
-def _refuse_another(path: Path, architecture: str, content: bytes) -> None:
-    """Stop at a bundle that says it is another network: ResNet34 has all of ResNet18's names, and would seem to fit."""
+def _unpacked(content: bytes) -> State:
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError("something else than names with a tensor each")
+    if not all(isinstance(name, str) and value.layout == torch.strided for name, value in state.items()):
+        raise ValueError("names that are no text, or tensors that are not stored whole")
+    return dict(state)
+
+
+def _architecture_said(content: bytes) -> str | None:
+    """Return the architecture of a bundle; None for other safetensors. Raises one of `DAMAGE` for a broken bundle."""
     begin = 8  # a safetensors file: the header's length in eight bytes, the header as JSON, the tensors
     header = json.loads(content[begin : begin + int.from_bytes(content[:begin], "little")])
-    said = json.loads(header.get("__metadata__", {}).get(BUNDLE_KEY, "{}")).get("architecture", architecture)
+    bundle = json.loads(header.get("__metadata__", {}).get(BUNDLE_KEY, "{}"))
+    said = bundle.get("architecture") if isinstance(bundle, dict) else bundle
+    if not isinstance(bundle, dict) or not isinstance(said, str | None):
+        raise ValueError(f"metadata {BUNDLE_KEY!r} that describes no network: {bundle!r}")
+    return said
+
+
+def _refuse_infinite(path: Path, state: State) -> None:
+    wrong = [name for name, value in state.items() if not torch.isfinite(value.float()).all()]
+    if wrong:
+        raise PipelineError(
+            f"{path.name}: expected finite numbers, got NaN or infinity in {', '.join(wrong[:SEVERAL])}"
+            f"{f' and {len(wrong) - SEVERAL} more' if len(wrong) > SEVERAL else ''}. Take another file: the training "
+            "that wrote this one diverged, or the file is damaged."
+        )
+
+
+def _refuse_another(path: Path, architecture: str, said: str) -> None:
+    """Stop at a bundle that says it is another network: ResNet34 has all of ResNet18's names, and would seem to fit."""
     if said != architecture:
         raise PipelineError(
             f"params.yaml: train.weights: expected weights of {architecture}, got {path.name}, a bundle of {said}. "

@@ -5,10 +5,12 @@ import zipfile
 import zlib
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from openpyxl import load_workbook
 from openpyxl.cell import Cell
 from openpyxl.cell.cell import MergedCell
+from openpyxl.utils import range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -18,6 +20,7 @@ from stages.common.sheets.rows import Entry, Formula, Moment, Row, Sheet, filled
 # Far beyond 13 clips of 400 rows (0.3 MB unpacked), far below what fills the memory of a laptop
 MAX_UNPACKED_BYTES = 64 * 2**20
 MAX_CELLS = 2_000_000
+SPREAD = ("mergeCell", "hyperlink")  # elements for which openpyxl makes a cell for each one that their `ref` spans
 # What zipfile, zlib, the XML parser and openpyxl raise on damaged input (found by flipping bytes)
 DAMAGE = (
     OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError, RuntimeError,
@@ -30,7 +33,7 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
     """Return the sheets of a workbook, or what hinders.
 
     openpyxl's read-only mode would not tell merged cells, where all but the first look blank, and `data_only` would
-    not tell formulas; so the whole workbook is loaded, after its unpacked size has been checked.
+    not tell formulas; so the whole workbook is loaded, after its unpacked size and its merged cells have been checked.
 
     Args:
         path: the .xlsx file.
@@ -41,6 +44,9 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
         if (size := _unpacked_bytes(path)) > MAX_UNPACKED_BYTES:
             limit = f"at most {MAX_UNPACKED_BYTES // 2**20} MiB when unpacked"
             return [], [unreadable(name, limit, f"{size / 2**20:.0f} MiB", "Keep nothing but the labels in it.")]
+        if (spread := _spread_cells(path)) > MAX_CELLS:
+            limit, got = f"at most {MAX_CELLS} cells", f"merged cells or links over {spread}"
+            return [], [unreadable(name, limit, got, "Unmerge the cells and remove the links in it.")]
         with warnings.catch_warnings():
             # drop-down lists and styles that openpyxl cannot keep: nothing is saved here
             warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
@@ -54,6 +60,30 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
 def _unpacked_bytes(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         return sum(member.file_size for member in archive.infolist())
+
+
+def _spread_cells(path: Path) -> int:
+    """Return the most cells that merged ranges and links of one part span; read as a stream, no cell is made."""
+    with zipfile.ZipFile(path) as archive:
+        return max((_spread_in(archive, member) for member in archive.namelist()), default=0)
+
+
+def _spread_in(archive: zipfile.ZipFile, member: str) -> int:
+    spans = []
+
+    def begin(element: str, attributes: dict[str, str]) -> None:
+        if element.rsplit(" ", 1)[-1] in SPREAD and ":" in (ref := attributes.get("ref", "")):
+            left, top, right, bottom = range_boundaries(ref)
+            spans.append((right - left + 1) * (bottom - top + 1))
+
+    parser = ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = begin
+    try:
+        with archive.open(member) as file:
+            parser.ParseFile(file)
+    except ExpatError:  # a picture, or damage that the reader names
+        pass
+    return sum(spans)
 
 
 def _reason(error: Exception) -> str:
