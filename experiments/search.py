@@ -14,7 +14,8 @@ A trial is an experiment like any other; where it finished, `dvc exp show` lists
 validation score; one that was stopped early or failed is removed, and stands in trials.csv. It trains
 and does not evaluate. Like every training it writes what its network says of the test frames too, but the search reads
 validation rows alone: with the test labels deleted beforehand it finds the same (tests/test_unseen.py). (The scores
-that `dvc exp show` prints beside it are the last commit's.) The same command goes on where a search was stopped or killed.
+that `dvc exp show` prints beside it are the last commit's.) The same command goes on where a search was stopped or
+killed.
 """
 
 import argparse
