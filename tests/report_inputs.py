@@ -298,7 +298,7 @@ class Made:
         return {
             "protocol": self.headline, "sides": ["test"], "models": list(self.models), "frames_asked": 60,
             "labels": dict.fromkeys(self.labels, doubted), "suspects": 1, "controls": 1,
-            "stretches_beyond_the_list": 0, "rows": [], "answers": None,
+            "stretches_beyond_the_list": 0, "answers": None,
             "results": {self.headline: {model: {"frozen": frozen, "reviewed": None} for model in self.models}},
             "why": "no answers yet", "caveat": "It flatters.",
         }  # fmt: skip
