@@ -249,7 +249,7 @@ class Made:
             "names": ["P001", "P002"],
             "reasons": ["AUC 0.7"],
         }
-        flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}}
+        flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}, "weak_models": []}
         probe = entry | {"why": self.why, "flagged": True, "reasons": ["AUC 0.7"], "casts_doubt_on": [self.models[0]]}
         of_label = {"models": dict.fromkeys(self.models, entry | {"why": self.why}), "probes": {"frame_index": probe}}
         gaps = {model: {"Accuracy": gap, "cord patient-wise ROC AUC": gap} for model in self.all}
