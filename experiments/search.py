@@ -10,9 +10,12 @@ Reads   params.yaml, dvc.yaml, profiles/search.yaml (`Search`) and its profile; 
 Runs    dvc exp run --temp --name search-<name>-<trial> -S ... train@<protocol>-<network> ..., one after another
 Writes  .search/<name>/: study.jsonl (all that is known of the search), a log a trial, trials.csv, trials.png
 
-A trial is an experiment like any other; `dvc exp show` lists it, under a name that ends in its validation score. It
-trains and does not evaluate: its test scores are nowhere, so nobody can choose by them. (The scores that
-`dvc exp show` prints beside it are the last commit's.) The same command goes on where a search was stopped or killed.
+A trial is an experiment like any other; where it finished, `dvc exp show` lists it, under a name that ends in its
+validation score; one that was stopped early or failed is removed, and stands in trials.csv. It trains
+and does not evaluate. Like every training it writes what its network says of the test frames too, but the search reads
+validation rows alone: with the test labels deleted beforehand it finds the same (tests/test_unseen.py). (The scores
+that `dvc exp show` prints beside it are the last commit's.) The same command goes on where a search was stopped or
+killed.
 """
 
 import argparse

@@ -57,7 +57,7 @@ class Found:
 
 
 def measure(frames: pd.DataFrame, mistakes: Sequence[Mistake], rows: Sequence[dict], labels: Sequence[str]) -> Found:
-    """Return what the list `rows` (of label_review.json) is worth."""
+    """Return what the list `rows` (of data/label_review/key.csv) is worth."""
     wrong = {label: np.zeros(len(frames), dtype=bool) for label in labels}
     for mistake in mistakes:
         wrong[mistake.label][mistake.rows] = True
@@ -125,7 +125,7 @@ def trained(workspace: Path, models: Sequence[str], seed: int) -> Found:
             for model in models:
                 stage(folder, "stages.train", LEAVE_ONE_OUT, fold, model, "--without", "bundle", "features")
         stage(folder, "stages.label_review")
-        rows = json.loads((folder / "metrics/label_review.json").read_text())["rows"]
+        rows = pd.read_csv(folder / "data/label_review/key.csv").to_dict("records")
         return measure(noisy, mistakes, rows, labels)
 
 

@@ -249,7 +249,7 @@ class Made:
             "names": ["P001", "P002"],
             "reasons": ["AUC 0.7"],
         }
-        flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}}
+        flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}, "weak_models": []}
         probe = entry | {"why": self.why, "flagged": True, "reasons": ["AUC 0.7"], "casts_doubt_on": [self.models[0]]}
         of_label = {"models": dict.fromkeys(self.models, entry | {"why": self.why}), "probes": {"frame_index": probe}}
         gaps = {model: {"Accuracy": gap, "cord patient-wise ROC AUC": gap} for model in self.all}
@@ -298,7 +298,7 @@ class Made:
         return {
             "protocol": self.headline, "sides": ["test"], "models": list(self.models), "frames_asked": 60,
             "labels": dict.fromkeys(self.labels, doubted), "suspects": 1, "controls": 1,
-            "stretches_beyond_the_list": 0, "rows": [], "answers": None,
+            "stretches_beyond_the_list": 0, "answers": None,
             "results": {self.headline: {model: {"frozen": frozen, "reviewed": None} for model in self.models}},
             "why": "no answers yet", "caveat": "It flatters.",
         }  # fmt: skip

@@ -23,6 +23,7 @@ from stages.common.evaluation.predictions import Training, read_predictions, ref
 from tests.classify_workspace import (
     COLUMNS,
     FRAME_ONLY,
+    PARAMS,
     build,
     place_of,
     planted,
@@ -250,6 +251,56 @@ def test_where_nothing_can_choose_the_first_of_the_grid_is_taken(own: Path, caps
     found = sidecar(own, "tree_texture")["chosen"]["cord"]
     assert (found["chosen_by"], found["setting"]) == ("nothing", {"max_depth": 1, "min_samples_leaf": 5})
     assert "the first of the grid" in capsys.readouterr().err
+
+
+def memorised(root: Path, place: str = "leave_one_patient_out/0") -> np.ndarray:
+    """Return features as of a network that learnt its training side by heart: they hold those labels, and no others."""
+    truth = truth_of(root)
+    values = np.random.default_rng(7).normal(size=(len(truth), COLUMNS))
+    learnt = (sides(root, place).loc[truth.index] == "train").to_numpy()
+    values[learnt, :3] = 9 * truth[list(LABELS)].fillna(0.5).to_numpy()[learnt]
+    return values.astype(np.float32)
+
+
+FOLD, FOLD_ONLY = "leave_one_patient_out/0", PARAMS.replace("{frame: {}, patient: {}}", "{}")
+
+
+def test_on_a_network_s_features_validation_chooses_and_never_patients_that_it_learnt(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(FOLD_ONLY.replace("features: texture", "features: resnet18"))
+    write_network_features(tmp_path, {place: memorised(tmp_path, place) for place in PLACES[2:]})
+    run("tree_texture")
+    truth, side = truth_of(tmp_path), sides(tmp_path, FOLD)
+    rows = {one: truth["fluid"][side.loc[truth.index] == one].dropna() for one in ("train", "validation")}
+    values = memorised(tmp_path).astype(np.float16).astype(np.float32)
+    at = {one: truth.index.get_indexer(of.index) for one, of in rows.items()}
+    losses = []
+    for depth in (1, 3):  # by hand
+        tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=5, random_state=1)
+        said = tree.fit(values[at["train"]], rows["train"]).predict_proba(values[at["validation"]])[:, 1]
+        losses.append(log_loss(rows["validation"], said.clip(0.001, 0.999)))
+    found = sidecar(tmp_path, "tree_texture", FOLD)
+    assert found["params"]["system"]["chosen_by"] == found["chosen"]["fluid"]["chosen_by"] == "validation"
+    assert found["chosen"]["fluid"]["scores"] == pytest.approx([-loss for loss in losses], abs=1e-6)
+    assert min(losses) > 0.5  # patients that the network learnt would have called it perfect
+
+
+def test_where_validation_cannot_choose_on_a_network_s_features_the_first_of_the_grid_is_taken_and_said(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(FOLD_ONLY)
+    write_network_features(tmp_path, {place: memorised(tmp_path, place) for place in PLACES[2:]})
+    edit_labels(tmp_path, sides(tmp_path, FOLD) == "validation", {"cord": 0})
+    run("knn_resnet18")
+    found = sidecar(tmp_path, "knn_resnet18", FOLD)["chosen"]["cord"]
+    assert (found["chosen_by"], found["setting"]) == ("nothing", {"n_neighbors": 3, "weights": "uniform"})
+    said = "cord: validation cannot choose, one class only: the first of the grid"
+    assert f"knn_resnet18: leave_one_patient_out 0: {said}" in capsys.readouterr().err
 
 
 def test_patient_folds_share_no_patient_and_hold_every_frame_once() -> None:

@@ -9,11 +9,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from stages.common.clips.canvas import Placement
 from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_params
 from stages.explain import __main__ as explain
+from stages.explain import networks
+from stages.explain.findings import NO_MAP
 from stages.explain.masks import on_canvas, read_masks
 from stages.explain.params import Params
 from tests import explain_workspace as workspace
@@ -47,6 +50,31 @@ def run(root: Path) -> dict[str, Any]:
     explain.main()
     found: dict[str, Any] = json.loads((root / "metrics/explain.json").read_text())
     return found
+
+
+def test_a_network_without_a_late_map_is_told_in_words_and_drawn_nowhere(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = networks.target_map
+
+    def none_for_one(module: nn.Module, size: int, smallest: int) -> tuple[str, int] | None:
+        return None if type(module).__name__ == "ShuffleNetV2" else real(module, size, smallest)
+
+    whole = run(small)
+    monkeypatch.setattr(networks, "target_map", none_for_one)  # as a vision transformer, which wants larger pictures
+    found = run(small)
+    for line in found["models"]:
+        assert (line["layer"] is None) == (line["map_px"] is None) == (line["model"] == ONE)
+        assert (line["why"] == NO_MAP) == (line["model"] == ONE)
+    for entry, before in zip(found["entries"], whole["entries"], strict=True):
+        if entry["model"] == ONE:
+            assert (entry["picture"], entry["blank"], entry["why"]) == (None, False, NO_MAP)
+            assert (entry["frame_id"], entry["probability"]) == (before["frame_id"], before["probability"])
+        else:
+            assert entry == before
+    assert {line["why"] for line in found["summary"] if line["model"] == ONE} == {NO_MAP}
+    drawn = [path.relative_to(small / "data/explain").parts[1] for path in (small / "data/explain").rglob("*.png")]
+    assert set(drawn) == {OTHER}
 
 
 def outputs(root: Path) -> dict[str, bytes]:

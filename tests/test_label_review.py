@@ -20,6 +20,7 @@ from stages.label_review.stretches import Stretch, Timeline, suspected_stretches
 from stages.label_review.suspicion import Suspicion, suspicion, wrong_answers
 from tests.evaluate_workspace import FRAME_ONLY, PARAMS, build
 from tests.split_cohort import LABELS
+from tests.workspace import ROOT, read_params_file
 
 SECTION = """
 label_review:
@@ -62,7 +63,10 @@ def workspace(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def key(root: Path) -> Any:
-    return json.loads((root / "metrics/label_review.json").read_text())
+    """Return label_review.json, and as `rows` the key, which lies elsewhere."""
+    table = pd.read_csv(root / "data/label_review/key.csv").astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    return json.loads((root / "metrics/label_review.json").read_text()) | {"rows": rows}
 
 
 def seen(root: Path) -> pd.DataFrame:
@@ -84,6 +88,22 @@ def test_planted_mistakes_are_on_the_list_each_as_one_question(workspace: Path) 
         touching = [row for row in mine if row["frame_index"] <= last and row["last_frame_index"] >= first]
         assert len(touching) == 1, (clip, label)
         assert touching[0]["reason"] in ("cleanlab", "all models", "cleanlab and all models")
+
+
+def test_nothing_that_git_keeps_beside_the_list_is_its_key(workspace: Path) -> None:
+    review.main()
+    text = (workspace / "metrics/label_review.json").read_text()
+    ids = seen(workspace)["review_id"].tolist()
+    assert ids
+    assert not [name for name in ids if name in text]
+    for word in ("rows", "kind", "reason", "score", "given", "mean_probability"):
+        assert f'"{word}"' not in text
+    assert pd.read_csv(workspace / "data/label_review/key.csv")["review_id"].tolist() == ids
+    outs = read_params_file(ROOT / "dvc.yaml")["stages"]["label_review"]["outs"]  # cached, and its cohort's
+    assert {
+        "data/label_review/key.csv": {"remote": "${cohort}"}
+    } in outs  # cached, and pushed to its cohort's or nowhere
+    assert "metrics/label_review.json" in {path for out in outs for path in out}
 
 
 def test_the_expert_sees_neither_label_nor_kind(workspace: Path) -> None:

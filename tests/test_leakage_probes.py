@@ -214,7 +214,8 @@ def areas(mean: float | None) -> Found:
         (0.6499, {"a": 0.97}, []),
         (0.60, {"a": 0.70, "b": 0.71}, ["a"]),  # exactly half of a's excess, less of b's
         (0.60, {"a": 0.50, "b": 0.40}, []),  # no excess, nothing to reach
-        (0.57, {"a": 0.504, "b": 0.5749}, []),  # next to none: a share of it says nothing
+        (0.57, {"a": 0.504, "b": 0.5749}, ["a", "b"]),  # next to none is an excess too: weak models
+        (0.502, {"a": 0.504, "b": 0.5041}, ["a"]),
         (0.5375, {"a": 0.575}, ["a"]),  # half of what flags a probe is enough
         (0.45, {"a": 0.70}, []),
         (0.40, {"a": 0.30}, []),
@@ -234,6 +235,13 @@ def test_doubt_falls_on_the_models_whose_excess_a_probe_explains(
 
 
 def test_the_share_explained_is_of_the_excess_over_chance() -> None:
-    assert reached(areas(0.6), areas(0.9), PROBES) == pytest.approx(0.25)
-    assert reached(areas(0.4), areas(0.9), PROBES) == pytest.approx(-0.25)
-    assert reached(areas(0.6), areas(0.504), PROBES) is None
+    assert reached(areas(0.6), areas(0.9)) == pytest.approx(0.25)
+    assert reached(areas(0.4), areas(0.9)) == pytest.approx(-0.25)
+    assert reached(areas(0.6), areas(0.504)) == pytest.approx(25)
+    assert reached(areas(0.6), areas(0.5)) is None
+
+
+def test_a_model_with_less_than_half_of_a_flag_s_excess_is_called_weak() -> None:
+    said = doubt(areas(0.57), {"a": areas(0.5749), "b": areas(0.575), "c": areas(None)}, PROBES)
+    assert said["weak_models"] == ["a"]  # 0.075 is half of 0.65 - 0.5
+    assert said["reasons"] == ["reaches 93% of a's excess over 0.5 (weak model)", "reaches 93% of b's excess over 0.5"]

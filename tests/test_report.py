@@ -367,6 +367,8 @@ def test_a_weak_probe_is_not_said_to_tell_the_label_and_models_stay_with_their_p
         "clip mean is a weak hint of cord by itself (AUC 0.56), measured in 2 infants (P001 and P002), but its excess "
         "over chance is 75\u00a0% of that of alexnet."
     )
+    flags[-1] |= {"weak_models": ["alexnet"]}
+    assert leakage.doubts(data, "patient")[2].endswith("is 75\u00a0% of that of alexnet (a weak model).")
 
 
 def test_a_dot_is_an_infant_s_own_difference(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from experiments import search as command
 from experiments.overrides import changed
 from experiments.plan import Plan, Profile, read_file
 from experiments.search_loop import Budget, search
-from experiments.search_page import draw_trials, page, trials_table
+from experiments.search_page import _scored, draw_trials, page, trials_table
 from experiments.search_score import judged, validation_scores
 from experiments.search_space import FILE, Range, Search, Values, grid, neat, points
 from experiments.search_study import VALUES, Study, open_study
@@ -141,7 +141,7 @@ def test_validation_rows_alone_are_judged(tmp_path: Path) -> None:
         validation_scores(tmp_path, [TRAINING], LABELS, "log_loss")
 
 
-def test_the_winner_is_the_same_when_the_test_rows_are_deleted(project: Path) -> None:
+def test_the_winner_is_the_same_when_the_test_rows_are_deleted_before_it_is_judged(project: Path) -> None:
     winners = {}
     for without in (False, True):
         study = opened("grid", name=f"without-{without}")
@@ -275,6 +275,20 @@ def test_the_page_names_the_winner_and_how_to_read_it(objective: Any, project: P
     assert ("Lower" if objective == "log_loss" else "Higher") + " is better. No test row was read." in said
     draw_trials(study, project / "trials.png")
     assert (project / "trials.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_lists_every_trial_though_stopped_and_failed_ones_leave_no_experiment(project: Path) -> None:
+    fair = {1: 0.6, 2: 0.5}
+    study, runner = opened(), Tables(project, losses={0: fair, 1: fair, 2: {1: 0.9, 2: 0.9}}, status={3: 255})
+    search(study, planned, Budget(4, None), runner)
+    table = trials_table(study)
+    assert list(table["state"]) == ["finished", "finished", "stopped early", "failed"]
+    assert runner.there == set(table["experiment"].dropna())
+    assert len(runner.there) == 2
+    assert all(f"| {number} " in page(study) for number in table["trial"])
+    assert [(trial.number, loss) for trial, loss in _scored(study, "stopped early")] == [
+        (2, 0.9)
+    ]  # what the plot draws
 
 
 @pytest.mark.usefixtures("project")

@@ -11,11 +11,12 @@ Writes  data/predictions/classify/<system>/<protocol>/<fold>/<seed>/<system>
             .json   what it was made from, and which hyper-parameters were chosen for each label
 
 Fitted on the original pictures of the training side alone, not on augmented ones. Hyper-parameters are chosen a label
-each, from validation or from the training side's own patients (`classify.chosen_by`); test rows choose nothing. An
-unknown label leaves its frame out of that label's fit and choice.
+each; test rows choose nothing. An unknown label leaves its frame out of that label's fit and choice.
 
-A network's activations of its own training frames are surer than those of new frames, because it learnt these labels:
-a classifier on them starts from that optimism, and validation alone tells how much of it to believe.
+On texture `classify.chosen_by` says who chooses: validation, or the training side's own patients. On a network's
+activations validation rows alone do: those of training frames are surer than those of new frames, because the network
+learnt their labels, and would choose whatever trusts them most. Where validation lacks a class the first of the grid
+is taken, and said.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def sidecar(task: Task, params: Shared, entry: Baseline, chosen: Mapping[str, Ch
         **entry.model_dump(),
         "features_digest": digest(task.features),
         "grid": getattr(section, entry.classifier).model_dump(),
-        "chosen_by": getattr(section.chosen_by, task.protocol),
+        "chosen_by": section.chooser(entry, task.protocol),
         **section.model_dump(include={"score", "patient_folds", "components"}),
     }
     shared = params.model_dump(include={"seed", "labels"})
@@ -121,6 +122,12 @@ def tasks_of(params: Shared, entry: Baseline, frames: pd.DataFrame) -> list[Task
     return [Task(*place, path.resolve(), read_sides(place[0], int(place[1]), frames)) for place, path in files.items()]
 
 
+def how_of(protocol: str, params: Shared, entry: Baseline) -> Chooses:
+    """Return how a baseline is fitted under a protocol."""
+    by = params.classify.chooser(entry, protocol)
+    return Chooses(entry.classifier, params.classify, by, params.seed, alone=entry.learnt)
+
+
 def main() -> None:
     """Choose, fit and answer, a process a protocol, fold and label."""
     parser = argparse.ArgumentParser(prog="python -m stages.classify", description="Fit one classical baseline.")
@@ -131,10 +138,7 @@ def main() -> None:
     labels, frames = list(params.labels), read_frames()
     truth, patients = read_truth(labels, frames), frames["patient"].to_numpy(object)
     tasks = tasks_of(params, entry, frames)
-    how = {
-        protocol: Chooses(entry.classifier, params.classify, by, params.seed)
-        for protocol, by in params.classify.chosen_by
-    }
+    how = {protocol: how_of(protocol, params, entry) for protocol, _ in params.classify.chosen_by}
     asked = [(task, label) for task in tasks for label in range(len(labels))]
     work = partial(answer, truth=truth, patients=patients, how=how)
     found = [result for _, result in in_parallel(work, asked, system, unit="classifier", threads=False)]

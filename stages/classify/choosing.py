@@ -63,12 +63,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Chooses:
-    """How one baseline is fitted under one protocol."""
+    """How one baseline is fitted under one protocol.
+
+    Attributes:
+        by: whose frames choose.
+        alone: whether nobody else may, where those cannot.
+    """
 
     classifier: Classifier
     params: Classify
     by: Chooser
     seed: int
+    alone: bool = False
 
     def fit(self, setting: Setting, side: Side) -> Pipeline:
         """Return the classifier with these hyper-parameters, fitted on `side`."""
@@ -86,7 +92,8 @@ def choose(train: Side, validation: Side, how: Chooses) -> Choice:
     """Return a classifier fitted on `train`, its hyper-parameters chosen as params.yaml says.
 
     Frames of one class rank nothing: where validation has no other, patients of the training side choose, and the
-    other way round. A training side with one class teaches nothing: then every frame gets its prevalence.
+    other way round; where one chooses alone, the first of the grid is taken. A training side with one class teaches
+    nothing: then every frame gets its prevalence.
     """
     if not train.has_both:
         return _constant(train)
@@ -103,8 +110,9 @@ def choose(train: Side, validation: Side, how: Chooses) -> Choice:
 
 
 def _chooser(train: Side, validation: Side, how: Chooses) -> tuple[str, list[tuple[Side, Side]]]:
-    """Return who chooses, and the pairs of sides to fit on and to ask: the chooser wanted, else the other one."""
-    for by in sorted(("validation", "patients"), key=lambda name: name != how.by):
+    """Return who chooses, and the pairs of sides to fit on and to ask: the chooser wanted, else the other if it may."""
+    others = () if how.alone else ({"validation", "patients"} - {how.by})
+    for by in (how.by, *others):
         if by == "patients":
             pairs = list(patient_folds(train, how.params.patient_folds))
         else:

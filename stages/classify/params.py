@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from stages.common.core.params import Strict, one_entry
+from stages.common.features import TEXTURE
 from stages.common.labels import Label, LabelName
 from stages.common.protocols import FoldKey, Nothing, Protocol
 
@@ -20,9 +21,14 @@ class Baseline(Strict):
     classifier: Classifier
     features: str  # texture, or a key of `architectures`: the activations before that network's head
 
+    @property
+    def learnt(self) -> bool:
+        """Whether the features come from a network, which learnt the labels of the training side."""
+        return self.features != TEXTURE
+
 
 class ChosenBy(Strict):
-    """Whose frames choose among the grid, a protocol each.
+    """Whose frames choose among the grid, a protocol each; for texture. On a network's features validation does.
 
     `validation`, as the networks choose their epoch; or `patients` of the training side, each judged by a classifier
     fitted on the others.
@@ -72,6 +78,15 @@ class Classify(Strict):
     tree: Tree
     logistic: Logistic
     boosting: Boosting
+
+    def chooser(self, entry: Baseline, protocol: str) -> Chooser:
+        """Return whose frames choose for a baseline.
+
+        A network's features of training patients are of frames that it learnt: none of them is new to a classifier
+        fitted on the others. Validation rows alone are.
+        """
+        chosen: Chooser = getattr(self.chosen_by, protocol)
+        return "validation" if entry.learnt else chosen
 
 
 class Shared(Strict):

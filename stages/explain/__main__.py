@@ -5,16 +5,17 @@ Reads   data/train/<protocol>/0/<seed>/<model>.safetensors   the bundles of the 
         data/preprocess/original.npy, data/extract_frames/         the pictures that the networks saw
         data/cohorts/<cohort>/masks/<clip>.mkv                     what lies where, for cohorts that know it
 Writes  data/explain/<protocol>/<model>/<frame_id>_<label>.png     two panels: the picture seen, the same under its
-            heatmap (each scaled to its own maximum), the true structure outlined in cyan where it is known
+            heatmap (each scaled to its own maximum), the true structure outlined in cyan where it is known; none of a
+            network without a late convolutional map (a vision transformer): a sentence stands there instead
         metrics/explain.json:
             rule     in words: which frames are shown
-            models   [{protocol, model, layer, map_px, misclassified_frames, wrong_answers, shown}]
+            models   [{protocol, model, layer, map_px, why, misclassified_frames, wrong_answers, shown}]
             entries  [{protocol, model, frame_id, clip_id, patient, frame_index, label, outcome, truth, answer,
                      probability, threshold, truths, answers, probabilities, picture, blank, structure,
                      heat_inside_mask, uniform_inside_mask, best_inside_mask, why}]
                      outcome: missed, false alarm or right; truths, answers, probabilities: {label: value}, truth null
                      where unknown; blank: the heatmap is zero everywhere, so that both panels are the same picture;
-                     why: null, or why the shares are null
+                     picture: null without a heatmap; why: null, or why the shares are null
             summary  [{protocol, model, label, structure, frames, frames_without, patients, heat_inside_mask,
                      uniform_inside_mask, best_inside_mask, why}]; frames_without: positives whose share is not told
         metrics/plots/explain_heat.csv  protocol, series (`Grad-CAM cord`, `uniform cord`, `best cord`), model, value
@@ -101,7 +102,9 @@ def look(asked: Asked, bundle: Path, pictures: NDArray[np.uint8], masks: Masks, 
     tolerance = params.explain.tolerance[params.train.device]
     refuse_other_answers(asked.training, asked.frame_ids(rows), labels, asked.scores[rows], said, tolerance)
     heat = network.heat(pictures[[row for row, _ in pairs]], [column for _, column in pairs])
-    findings = Findings(asked, network.layer, network.map_px, dict(zip(pairs, heat, strict=True)), masks, params)
+    if heat is None:
+        return Findings(asked, None, {}, masks, params)
+    findings = Findings(asked, network.target, dict(zip(pairs, heat, strict=True)), masks, params)
     for shown, entry in zip(asked.shown, findings.entries(), strict=True):
         mask = findings.mask(shown.row, shown.column)
         outline = None if mask is None else mask.inside

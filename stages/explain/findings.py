@@ -18,6 +18,10 @@ from stages.explain.params import Params
 OUT = Path("data/explain")
 SHARES = ("heat_inside_mask", "uniform_inside_mask", "best_inside_mask")
 NO_STRUCTURE = "explain.masks names no structure for this label"
+NO_MAP = (
+    "no heatmap: this network has no late convolutional map, and one of its first layers would show the picture's "
+    "edges, not where the network looked"
+)
 NO_HEAT = "nothing in the picture speaks for the label: the heatmap is zero everywhere"
 
 
@@ -27,16 +31,14 @@ class Findings:
 
     Attributes:
         asked: which answers.
-        layer: the module whose feature map was explained.
-        map_px: side of that map.
-        heat: row and column of a label -> (S, S) heat.
+        target: the module whose feature map was explained, and the side of that map; None where there is none.
+        heat: row and column of a label -> (S, S) heat; empty without a map.
         masks: where structures truly lie.
         params: names of labels and structures.
     """
 
     asked: Asked
-    layer: str
-    map_px: int
+    target: tuple[str, int] | None
     heat: Mapping[Pair, Heat]
     masks: Masks
     params: Params
@@ -49,10 +51,12 @@ class Findings:
     def model(self) -> dict[str, Any]:
         """Return this network's line of `models`."""
         errors = wrong(self.asked.rows, self.asked.answers)
+        layer, map_px = self.target or (None, None)
         return {
             **self._whose(),
-            "layer": self.layer,
-            "map_px": self.map_px,
+            "layer": layer,
+            "map_px": map_px,
+            "why": None if self.target else NO_MAP,
             "misclassified_frames": int(errors.any(axis=1).sum()),
             "wrong_answers": int(errors.sum()),
             "shown": len(self.asked.shown),
@@ -85,8 +89,8 @@ class Findings:
             "truths": dict(zip(labels, truths, strict=True)),
             "answers": dict(zip(labels, said, strict=True)),
             "probabilities": dict(zip(labels, scores, strict=True)),
-            "picture": self._place(frame["frame_id"], labels[column]).as_posix(),
-            "blank": not self.heat[row, column].any(),
+            "picture": self._place(frame["frame_id"], labels[column]).as_posix() if self.target else None,
+            "blank": bool(self.target) and not self.heat[row, column].any(),
             "structure": self._structure(column),
             **self._inside(row, column),
         }
@@ -102,17 +106,18 @@ class Findings:
 
     def _inside(self, row: int, column: int) -> dict[str, Any]:
         mask, structure = self.mask(row, column), self._structure(column)
-        heat = self.heat[row, column]
+        if self.target is None:
+            return _untold(NO_MAP)
         if structure is None:
             return _untold(NO_STRUCTURE)
         if mask is None:
             return _untold("the cohort has no mask of this clip")
         if mask.uniform == 0:
             return _untold(f"no {structure} in the true mask of this frame")
-        share = share_inside(heat, mask.inside)
+        share = share_inside(self.heat[row, column], mask.inside)
         if share is None:
             return _untold(NO_HEAT)
-        shares = (share, mask.uniform, best_inside(mask.inside, self.map_px))
+        shares = (share, mask.uniform, best_inside(mask.inside, self.target[1]))
         return {**{key: round(value, DIGITS) for key, value in zip(SHARES, shares, strict=True)}, "why": None}
 
     def _measured(self, column: int, label: str) -> dict[str, Any]:
@@ -135,8 +140,8 @@ class Findings:
         }
 
     def _why_unmeasured(self, column: int, found: pd.DataFrame) -> str:
-        if self._structure(column) is None:
-            return NO_STRUCTURE
+        if self.target is None or self._structure(column) is None:
+            return NO_STRUCTURE if self.target else NO_MAP
         return str(found["why"].iloc[0]) if len(found) else "no test frame of this label is measured"
 
 

@@ -6,6 +6,7 @@ works in place: what the rectifier takes away would then count as evidence. Else
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,42 +20,83 @@ BATCH = 8  # pictures differentiated at a time: DenseNet121 at 224 px keeps abou
 Heat = NDArray[np.float64]
 
 
-def target_map(network: nn.Module, size: int, smallest_px: int) -> tuple[str, int]:
-    """Return the dotted name and the side in px of the feature map that is explained.
+@dataclass(frozen=True)
+class Traced:
+    """What one forward pass through a network shows.
 
-    It is the last output of a module, in the order of the forward pass, that is a square (B, C, H, H) map with H of at
-    least `smallest_px`. Of equal outputs the outermost module's is taken. Left out are adaptive pools, which for small
-    pictures repeat one value over the map (AlexNet's at 64 px makes 6x6 of 1x1), and modules that run more than once.
-    The last one outright, as in the paper, is 7x7 at 224 px but 2x2 at 64 px: too coarse to point at anything.
-
-    Raises:
-        PipelineError: no map of the network is that large.
+    Attributes:
+        sides: name of a module -> side in px of its square (B, C, H, H) map, in the order in which modules finish.
+        after: the same name -> how many of the layers with weights had run by then.
+        calls: how often each module ran.
+        layers: how many layers with weights ran.
+        last_convolution: how many had run after the last convolution.
     """
-    sides: dict[str, int] = {}  # in the order in which modules finish
-    calls: Counter[str] = Counter()
 
-    def note(name: str, output: object) -> None:
-        calls[name] += 1
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] == output.shape[3]:
-            sides[name] = output.shape[3]
+    sides: dict[str, int]
+    after: dict[str, int]
+    calls: Counter[str]
+    layers: int
+    last_convolution: int
 
-    pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    def is_late(self, name: str) -> bool:
+        """Return whether a map is evidence of where the network looked, rather than of its first layers.
+
+        Convolutions run into the network's last half, so that its maps are what it works with; or the map is the very
+        last one, and late itself. A transformer whose one convolution cuts the picture into patches has no such map.
+        """
+        last = name == next(reversed(self.sides))
+        return 2 * self.last_convolution >= self.layers or (last and 2 * self.after[name] >= self.layers)
+
+
+def traced(network: nn.Module, size: int) -> Traced:
+    """Run an empty picture through a network and note what every module gives, in the order of the forward pass.
+
+    Left out are adaptive pools, which for small pictures repeat one value over the map (AlexNet's at 64 px makes 6x6 of
+    1x1).
+    """
+    found = Traced({}, {}, Counter(), 0, 0)
+    weighted = convolution = 0
+
+    def note(name: str, module: nn.Module, output: object) -> None:
+        nonlocal weighted, convolution
+        found.calls[name] += 1
+        weighted += any(True for _ in module.parameters(recurse=False))
+        convolution = weighted if isinstance(module, nn.Conv2d) else convolution
+        pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+        square = isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] == output.shape[3]
+        if square and not isinstance(module, pools):
+            found.sides[name], found.after[name] = output.shape[3], weighted  # type: ignore[attr-defined]
+
     hooks = [
-        module.register_forward_hook(lambda _module, _input, output, name=name: note(name, output))
+        module.register_forward_hook(lambda module, _input, output, name=name: note(name, module, output))
         for name, module in network.named_modules()
-        if name and not isinstance(module, pools)
+        if name
     ]
     with torch.inference_mode():
         network.eval()(torch.zeros(1, 3, size, size))
     for hook in hooks:
         hook.remove()
-    large = [(name, side) for name, side in sides.items() if side >= smallest_px and calls[name] == 1]
+    return replace(found, layers=weighted, last_convolution=convolution)
+
+
+def target_map(network: nn.Module, size: int, smallest_px: int) -> tuple[str, int] | None:
+    """Return the dotted name and the side in px of the feature map that is explained; None where no map is late.
+
+    It is the last output of a module, in the order of the forward pass, that is a square (B, C, H, H) map with H of at
+    least `smallest_px`. Of equal outputs the outermost module's is taken. Left out are modules that run more than once.
+    The last one outright, as in the paper, is 7x7 at 224 px but 2x2 at 64 px: too coarse to point at anything.
+
+    Raises:
+        PipelineError: no map of the network is that large.
+    """
+    found = traced(network, size)
+    large = [name for name, side in found.sides.items() if side >= smallest_px and found.calls[name] == 1]
     if not large:
         raise PipelineError(
-            f"params.yaml: explain.smallest_map_px: expected at most {max(sides.values(), default=0)}, the side of the "
-            f"largest feature map of this {type(network).__name__} at {size} px, got {smallest_px}. Lower it."
+            f"params.yaml: explain.smallest_map_px: expected at most {max(found.sides.values(), default=0)}, the side "
+            f"of the largest feature map of this {type(network).__name__} at {size} px, got {smallest_px}. Lower it."
         )
-    return large[-1]
+    return (large[-1], found.sides[large[-1]]) if found.is_late(large[-1]) else None
 
 
 def grad_cam(network: nn.Module, layer: str, pictures: Tensor, outputs: Sequence[int]) -> Heat:

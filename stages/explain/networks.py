@@ -27,15 +27,14 @@ class Network:
     Attributes:
         module: in evaluation mode; (B, 3, S, S) -> (B, labels) logits.
         mean, std: of grey values scaled to 0..1.
-        layer: dotted name of the module whose feature map is explained.
-        map_px: side of that map.
+        target: dotted name of the module whose feature map is explained, and the side of that map; None where the
+            network has none that tells where it looked.
     """
 
     module: nn.Module
     mean: float
     std: float
-    layer: str
-    map_px: int
+    target: tuple[str, int] | None
 
     def _input(self, grey: Grey) -> Tensor:
         return network_input(torch.from_numpy(np.ascontiguousarray(grey)), self.mean, self.std)
@@ -47,9 +46,9 @@ class Network:
             parts = [torch.sigmoid(self.module(self._input(batch))).numpy() for batch in batches]
         return np.concatenate([np.zeros((0, labels)), *parts])
 
-    def heat(self, grey: Grey, outputs: Sequence[int]) -> Heat:
-        """Return (N, S, S): `grad_cam` of (N, S, S) uint8 pictures, one output each."""
-        return grad_cam(self.module, self.layer, self._input(grey), outputs)
+    def heat(self, grey: Grey, outputs: Sequence[int]) -> Heat | None:
+        """Return (N, S, S): `grad_cam` of (N, S, S) uint8 pictures, one output each; None without a map to explain."""
+        return None if self.target is None else grad_cam(self.module, self.target[0], self._input(grey), outputs)
 
 
 def set_deterministic(threads: int) -> None:
@@ -78,8 +77,8 @@ def load(training: Training, path: Path, params: Params) -> Network:
         if expected != got
     ]
     raise_all(problems, "the bundle is another model's")
-    layer, map_px = target_map(module, params.size_px, params.explain.smallest_map_px)
-    return Network(module, bundle.mean, bundle.std, layer, map_px)
+    target = target_map(module, params.size_px, params.explain.smallest_map_px)
+    return Network(module, bundle.mean, bundle.std, target)
 
 
 def refuse_other_answers(

@@ -5,7 +5,11 @@ Reads   data/predictions/<protocol>/<fold>/<seed>/<model>.csv, .json   of networ
         the file `label_review.answers`, once there is one
 Writes  metrics/label_review.csv    for the expert: review_id, frame_id, clip_id, frame_index, last_frame_index, label,
                                     question, answer (blank); says neither the label given nor which row is a control
-        metrics/label_review.json   the key, and both results
+        data/label_review/key.csv   what the list hides, in its order: review_id, kind (suspect | control), reason
+                                    (cleanlab | all models | cleanlab and all models | blank), score (0 worst to 1,
+                                    blank for controls), label, clip_id, frame_index, last_frame_index, frames, given
+                                    (0 | 1), mean_probability. Not in Git, where it would end the blindness
+        metrics/label_review.json   how many of each kind, and both results
 
 Why: some 'errors' of a model are errors of the expert (the study's own doctor said so of 'bad quality'). Doubted are
 labels that cleanlab or every model disputes, from the probabilities for frames that no network of the fold trained on:
@@ -18,9 +22,6 @@ go back into labels.csv, and both results are printed. label_review.json:
     protocol, sides, models, frames_asked
     labels: {<label>: {known, doubted, stretches, listed, why (null, or why cleanlab could not be asked)}}
     suspects, controls (rows of the list), stretches_beyond_the_list
-    rows (in the list's order): [{review_id, kind (suspect | control), reason (cleanlab | all models | cleanlab and all
-        models | null), score (0 worst to 1, null for controls), label, clip_id, frame_index, last_frame_index, frames,
-        given (0 | 1), mean_probability}]
     answers: null, or {suspects, controls: {asked, answered, overturned, frames_overturned}, of_earlier_lists,
         labels_changed: {<label>: frames}}
     results: {<protocol>: {<model>: {frozen, reviewed (null without answers): {macro F1, Accuracy, Wrong answers,
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from stages.common.core.errors import PipelineError, run
@@ -47,11 +49,12 @@ from stages.common.truth import read_labels
 from stages.label_review.answers import read_answers_file, reviewed_labels, summary
 from stages.label_review.controls import draw_controls
 from stages.label_review.doubts import counts_of, doubts, worst_first
-from stages.label_review.listing import blind_list, key_of
+from stages.label_review.listing import KEY_COLUMNS, blind_list, key_of
 from stages.label_review.results import CAVEAT, both_results, printed
 from stages.label_review.suspicion import Score
 
 OUT = Path("metrics")
+KEY = Path("data/label_review/key.csv")
 
 
 class LabelReview(Strict):
@@ -132,12 +135,12 @@ def main() -> None:
         "suspects": len(suspects),
         "controls": len(controls),
         "stretches_beyond_the_list": len(stretches) - len(suspects),
-        "rows": key,
         "answers": None if answered is None else summary(key, answered, frames),
         "results": results,
         "why": "no answers yet: params.yaml, label_review.answers" if answered is None else None,
         "caveat": CAVEAT,
     }
+    write_table(KEY, pd.DataFrame(key, columns=list(KEY_COLUMNS)))
     write_table(OUT / "label_review.csv", blind_list(found.timeline, everything, order))
     write_json(OUT / "label_review.json", content, sort_keys=False)
     if answered is not None:

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from stages.label_review.stretches import Stretch, Timeline, review_id
 
 COLUMNS = ("review_id", "frame_id", "clip_id", "frame_index", "last_frame_index", "label", "question", "answer")
+KEY_COLUMNS = (
+    "review_id", "kind", "reason", "score", "label", "clip_id", "frame_index", "last_frame_index", "frames", "given",
+    "mean_probability",
+)  # fmt: skip
 QUESTION = "{label} in {frames} of clip {clip}? 1 = yes, 0 = no, blank = cannot be said or changes in between"
 
 

@@ -35,15 +35,19 @@ def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str
     """Return whether one probe is flagged, why, and the models whose scores it casts doubt on.
 
     Strong from `flag_auc` on: the label can be told without anatomy, and every model with a score is touched. A weaker
-    one is flagged from `flag_share` of a model's excess over 0.5, beside that model alone. Compared as printed, with
-    4 decimals.
+    one is flagged from `flag_share` of a model's excess over 0.5, beside that model alone; `weak_models` are those of
+    them with so little excess that the share says as much of the model. Compared as printed, with 4 decimals.
     """
-    shares = {model: reached(probe, found, params) for model, found in models.items()}
+    shares = {model: reached(probe, found) for model, found in models.items()}
+    weak = [model for model, found in models.items() if is_weak(found, params)]
     auc = rounded(probe.mean)
     strong = auc is not None and auc >= params.flag_auc
     by_share = [model for model, share in shares.items() if share is not None and share >= params.flag_share]
     reasons = [f"patient-wise AUC {auc:g} is at least {params.flag_auc:g}"] if strong else []
-    reasons += [f"reaches {shares[model]:.0%} of {model}'s excess over {CHANCE:g}" for model in by_share]
+    reasons += [
+        f"reaches {shares[model]:.0%} of {model}'s excess over {CHANCE:g}" + (" (weak model)" if model in weak else "")
+        for model in by_share
+    ]
     estimable = [model for model, found in models.items() if found.mean is not None]
     return {
         "flagged": bool(reasons),
@@ -51,17 +55,23 @@ def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str
         "reasons": reasons,
         "casts_doubt_on": estimable if strong else by_share,
         "share_of_excess": shares,
+        "weak_models": weak,
     }
 
 
-def reached(probe: Found, model: Found, params: Probes) -> float | None:
-    """Return the share of a model's excess AUC over 0.5 that the probe reaches too.
+def is_weak(model: Found, params: Probes) -> bool:
+    """Return whether a model's excess over 0.5 is less than half of what flags a probe.
 
-    None where that excess is less than half of what flags a probe: a share of next to nothing is 395 %, and means that
-    the model knows nothing, not that the probe does.
+    A share of next to nothing is 395 %, and may mean that the model knows nothing more than that the probe does.
     """
+    its = rounded(model.mean)
+    return its is not None and its - CHANCE < (params.flag_auc - CHANCE) / 2 - EXACT
+
+
+def reached(probe: Found, model: Found) -> float | None:
+    """Return the share of a model's excess AUC over 0.5 that the probe reaches too; None where it has no excess."""
     mine, its = rounded(probe.mean), rounded(model.mean)
-    if mine is None or its is None or its - CHANCE < (params.flag_auc - CHANCE) / 2 - EXACT:
+    if mine is None or its is None or its - CHANCE <= EXACT:
         return None
     return round((mine - CHANCE) / (its - CHANCE), 4)
 
@@ -87,7 +97,8 @@ def flags_of(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {"protocol": protocol, "label": label, "probe": probe, "auc": entry["auc"], "patients": entry["patients"],
          "names": entry["names"], "strong": entry["strong"], "reasons": entry["reasons"],
-         "casts_doubt_on": entry["casts_doubt_on"], "share_of_excess": entry["share_of_excess"]}
+         "casts_doubt_on": entry["casts_doubt_on"], "share_of_excess": entry["share_of_excess"],
+         "weak_models": entry["weak_models"]}
         for protocol, labels in found.items()
         for label, parts in labels.items()
         for probe, entry in parts["probes"].items()

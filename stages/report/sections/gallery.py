@@ -10,15 +10,15 @@ from stages.report.pictures import WITHHELD, data_uri
 def section(data: Data) -> dict[str, Any]:
     """Return the frames shown (of those that `explain` chose), and what the heatmaps measure."""
     found = data.results["explain"]
-    entries = found["entries"]
+    entries = sorted(spread(found["entries"]), key=lambda entry: not entry["picture"])  # those in words alone come last
     most = data.params["report"]["gallery_pictures"]
     return {
         "rule": found["rule"],
         "threshold": threshold_words(data),
         "models": found["models"],
         "summary": found["summary"],
-        "entries": [_entry(data, entry, place < most) for place, entry in enumerate(spread(entries))],
-        "shown": min(most, len(entries)) if data.shows_pixels else 0,
+        "entries": [_entry(data, entry, place < most) for place, entry in enumerate(entries)],
+        "shown": min(most, sum(bool(entry["picture"]) for entry in entries)) if data.shows_pixels else 0,
         "withheld": None if data.shows_pixels else WITHHELD,
     }
 

@@ -56,7 +56,11 @@ def _strong(alike: list[Mapping[str, Any]]) -> str:
 
 
 def _weak(flag: Mapping[str, Any]) -> str:
-    shares = [f"{percent(flag['share_of_excess'][model])} of that of {model}" for model in flag["casts_doubt_on"]]
+    shares = [
+        f"{percent(flag['share_of_excess'][model])} of that of {model}"
+        + (" (a weak model)" if model in flag["weak_models"] else "")
+        for model in flag["casts_doubt_on"]
+    ]
     hint = f"{words(flag['probe'])} is a weak hint of {words(flag['label'])} by itself (AUC {number(flag['auc'], 2)})"
     return f"{hint}, measured in {_infants(flag)}, but its excess over chance is {listed(shares)}."
 
