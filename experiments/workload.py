@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.check import look
-from stages.common.clips.cine import CutParams, kept_indices
+from stages.common.clips.cine import CutParams, covers, kept_indices
 from stages.common.clips.cohort import check_clips
 from stages.common.core.errors import Problem, raise_all
 from stages.common.core.progress import in_parallel
@@ -71,7 +71,8 @@ def _phantom(content: Mapping[str, Any]) -> list[tuple[str, int]]:
 def _decoded(cohort: Path, cut: CutParams) -> list[tuple[str, int]]:
     listing = check_clips(cohort.resolve())  # worker processes may have been started in another folder
     raise_all(listing.problems, f"cohort {cohort.name} cannot be counted; python -m stages.check {cohort} says all")
-    work = partial(look, params=cut.extract_frames.model_copy(update={"buffer_mb": 0}))
+    section = cut.extract_frames
+    work = partial(look, params=section.model_copy(update={"buffer_mb": 0}), covered=covers(section, cohort.name))
     found = list(in_parallel(work, listing.clips, "count frames", unit="clip", threads=False))
     damaged = [size for _, size in found if isinstance(size, Problem)]
     raise_all(damaged, f"cohort {cohort.name} cannot be counted; python -m stages.check {cohort} says all")
