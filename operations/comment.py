@@ -30,15 +30,22 @@ SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  #
 RATES = ("sensitivity", "specificity")
 # maps of label_merge whose keys, and some values, are names that a person gave sheets and clips
 NAMES = re.compile(r"\blabel_merge\.(aliases|column_aliases|definitions|first_number_of|ignored_sheets)\b")
+HEAD_LINES = 2  # of a Markdown table: DVC prints them without a row below, too
+POOLED = (
+    "Of the test frames together, as the study's table has it: neighbours are no independent cases, so no interval is "
+    "given here. Below macro F1 is the mean over patients, with their range."
+)
 SCALE = 1.5  # of the pictures: sharp on a screen of double density, small enough to load
 
 
 def cell(found: Mapping[str, Any] | None) -> str:
-    """Return a figure with its interval over patients, or its range where it has none; a dash where it has no value."""
+    """Return a figure with its interval over patients, or their range, or why it has neither; a dash for no value."""
     if not found or found.get("value") is None:
         return "-"
-    low, high = found.get("low"), found.get("high")
-    return f"{found['value']:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
+    for word, low, high in (("", "low", "high"), ("range ", "lowest", "highest")):
+        if found.get(low) is not None and found.get(high) is not None:
+            return f"{found['value']:.3f} ({word}{found[low]:.3f} to {found[high]:.3f})"
+    return f"{found['value']:.3f}" + (f" (no interval: {found['why']})" if found.get("why") else "")
 
 
 def comparison(evidence: Mapping[str, Any], labels: list[str]) -> str:
@@ -50,8 +57,17 @@ def comparison(evidence: Mapping[str, Any], labels: list[str]) -> str:
         for model, found in protocol["models"].items()
     ]
     head = [f"| model | {' | '.join(metrics)} |", "| --- |" + " ---: |" * len(metrics)]
-    said = f"Protocol `{evidence['headline']}`, {protocol['patients']} test patients, thresholds of `evaluate`."
+    said = (
+        f"Protocol `{evidence['headline']}`, {protocol['patients']} test patients, thresholds of `evaluate`. In "
+        f"brackets {100 * evidence['confidence']:g} % intervals over patients; a range is of the patients' own values, "
+        "and no interval."
+    )
     return "\n".join([said, "", *head, *rows])
+
+
+def differences(table: str) -> str:
+    """Return one of DVC's Markdown tables of differences, or in words that it has no row."""
+    return table if len(table.splitlines()) > HEAD_LINES else "No difference."
 
 
 def without_names(table: str) -> str:
@@ -89,8 +105,8 @@ def comment(base: str, pictures: Path | None, link: str) -> str:
     parts = [f"## Against `{base}`, cohort `{params['cohort']}`"]
     if params["cohort"] == PHANTOM:
         parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
-    parts += ["### Macro F1", dvc("metrics", "diff", "--md", base, "--targets", SUMMARY) or "No difference."]
-    parts += ["### Parameters", without_names(dvc("params", "diff", "--md", base)) or "No difference."]
+    parts += ["### Macro F1", differences(dvc("metrics", "diff", "--md", base, "--targets", SUMMARY)), POOLED]
+    parts += ["### Parameters", without_names(differences(dvc("params", "diff", "--md", base)))]
     parts += ["### What the patients allow to say", comparison(evidence, list(params["labels"]))]
     if pictures is not None:
         parts += ["### Plots", *(f"![{file.stem}]({link}{file.name})" for file in draw_plots(pictures))]

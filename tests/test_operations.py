@@ -1,6 +1,5 @@
-"""What a team runs around the pipeline: the check of the cache, the comment on a pull request, the GPU runner."""
+"""What a team runs around the pipeline: the check of the cache, the GPU runner; the comment has its own tests."""
 
-import json
 import os
 import re
 import subprocess
@@ -14,11 +13,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from operations import comment
+from experiments.run_dvc import dvc as run_dvc
 from stages.common.core.errors import PipelineError
-from tests.workspace import ROOT, commit, dvc, environment, git, read_params_file
+from tests.workspace import ROOT, commit, dvc, environment, git
 
-KINDS = ("aliases", "column_aliases", "definitions", "first_number_of", "ignored_sheets")
 TWO_STAGES = """stages:
   table:
     cmd: python -c "open('table.csv', 'w').write('a,b')"
@@ -121,59 +119,6 @@ def test_a_folder_that_is_no_cache_is_refused(repository: Path) -> None:
     done = run_module(repository, "operations.cache", ".")
     assert done.returncode == 1
     assert "expected objects of a DVC cache or remote, got none" in done.stderr
-
-
-# ---- operations.comment
-
-
-def test_a_figure_stands_with_its_interval() -> None:
-    assert comment.cell({"value": 0.5, "low": 0.0126, "high": 0.9874}) == "0.500 (0.013 to 0.987)"
-    assert comment.cell({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert comment.cell({"value": None}) == comment.cell(None) == "-"
-
-
-def test_the_comparison_is_the_headline_protocols() -> None:
-    evidence = {
-        "headline": "patient",
-        "protocols": {
-            "frame": {"patients": 8, "models": {"wrong": {}}},
-            "patient": {"patients": 2, "models": {"resnet18": {"cord sensitivity": {"value": 0.75}}}},
-        },
-    }
-    text = comment.comparison(evidence, ["cord"])
-    assert "Protocol `patient`, 2 test patients" in text
-    assert "| resnet18 | - | - | - | 0.750 | - |" in text
-    assert "wrong" not in text
-
-
-def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    dvc(tmp_path, "init", "-q")
-    before = {"lr": 0.1, "label_merge": {"first_number": "auto", **{key: {} for key in KINDS}}}
-    (tmp_path / "params.yaml").write_text(json.dumps(before))
-    commit(tmp_path, "before")
-    named = {kind: {f"KURT 2019 | {kind}": "NORA: left"} for kind in KINDS}
-    after = {"lr": 0.2, "label_merge": {"first_number": 1, **named}}
-    (tmp_path / "params.yaml").write_text(json.dumps(after))
-    table = dvc(tmp_path, "params", "diff", "--md", "HEAD").stdout
-    assert table.count("KURT 2019") == len(KINDS)  # DVC says all of them
-    text = comment.without_names(table)
-    assert "KURT" not in text
-    assert "NORA" not in text
-    assert "| lr" in text
-    assert "label_merge.first_number " in text
-    assert re.search(r"\d+ entries of `label_merge` that name sheets or clips are left out", text)
-    assert comment.without_names("") == ""
-
-
-def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() -> None:
-    section = read_params_file(ROOT / "params.yaml")["label_merge"]
-    maps = {key for key, value in section.items() if isinstance(value, dict)} - {
-        "without",
-        "problems",
-    }  # of labels, kinds
-    assert maps == set(KINDS)
-    assert all(comment.NAMES.search(f"label_merge.{key}.KURT") for key in maps)
 
 
 # ---- the runner
@@ -429,5 +374,5 @@ def test_shell_scripts_are_sound() -> None:
 def test_a_comment_names_what_dvc_says_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match=r"`dvc metrics diff` failed: ERROR: Only supported for Git repositories"):
-        comment.dvc("metrics", "diff")
+        run_dvc("metrics", "diff")
     assert list(tmp_path.iterdir()) == []
