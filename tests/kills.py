@@ -5,7 +5,8 @@
 A moment is drawn uniformly from the undisturbed run's time, told by when its outputs were written. The stage that ran
 then is forgotten (entry of dvc.lock, outputs, their objects in the cache, the whole run cache), `dvc repro` begins, and
 when the stage has run as long as it had then, DVC, the stage, one of its children or all of them are killed. At once,
-with orphans still about, `dvc repro` runs again. Then dvc.lock and every file below data/ and metrics/ are compared.
+with orphans still about, `dvc repro` runs again; a torn dvc.lock comes back first, as the README says. Then dvc.lock
+and every file below data/ and metrics/ are compared.
 """
 
 import argparse
