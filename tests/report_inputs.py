@@ -1,6 +1,8 @@
-"""Everything that the report reads, made up: small, in the shapes that the stages before it document."""
+"""Everything that the report reads, made up in the shapes that the stages before it document: small, or of any size."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.core.tables import write_table
+from stages.common.protocols import LEAVE_ONE_OUT
 from stages.report.inputs import RESULTS, TABLES
 from tests.workspace import ROOT, read_params_file
 
@@ -20,21 +23,53 @@ SECTIONS = (
 )  # fmt: skip
 
 
+def noise(rng: np.random.Generator, name: str) -> bytes:  # noqa: ARG001 - all alike
+    """Return a PNG that hardly counts."""
+    return cv2.imencode(".png", rng.integers(0, 255, (16, 32), dtype=np.uint8))[1].tobytes()
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything there is.
+
+    Attributes:
+        errors: entries of the gallery, of each model.
+        gallery: how many of all are shown as pictures.
+        points: of a curve, a model and label.
+        epochs: of a training.
+        infants: who shares the clips, in turn.
+        picture: the PNG of this name: `augment`, `preprocess`, `embedding`, or an entry's number.
+    """
+
+    errors: int = 2
+    gallery: int = 2
+    points: int = 3
+    epochs: int = 2
+    infants: int = 1
+    picture: Callable[[np.random.Generator, str], bytes] = noise
+
+
+SMALL = Size()
+
+
 class Made:
     """A folder of inputs below `root`.
 
     Attributes:
         estimable: whether there are figures; without, everything that may be null is, with a reason.
-        clips, frames, patient: the clips' names, how many frames each has, and the infant's name.
+        clips, frames, patient: the clips' names, how many frames each has, and the first infant's name.
+        size: how much of the rest there is.
     """
 
     def __init__(
         self, root: Path, cohort: str = "phantom", models: tuple[str, ...] = ("alexnet", "resnet18"),
         protocols: tuple[str, ...] = ("frame", "patient"), labels: tuple[str, ...] = ("bad_quality", "cord", "fluid"),
         estimable: bool = True, clips: tuple[str, ...] = ("C001", "C002"), frames: int = 30, patient: str = "P001",
+        size: Size = SMALL,
     ) -> None:  # fmt: skip
         self.root, self.cohort, self.models, self.protocols, self.labels = root, cohort, models, protocols, labels
         self.estimable, self.clips, self.frames, self.patient = estimable, clips, frames, patient
+        self.size, self.patients = size, (patient, *(f"P{number:03d}" for number in range(2, size.infants + 1)))
         self.all = (*BASELINES, *models)
         self.headline = protocols[-1]
         self.rng = np.random.default_rng(0)
@@ -61,7 +96,7 @@ class Made:
         found = {name: shipped[name] for name in SECTIONS}
         found |= {"cohort": self.cohort, "architectures": {model: {} for model in self.models}}
         found |= {"labels": {label: {"column": label.upper()} for label in self.labels}}
-        found["report"] = {"patient_pixels": pixels, "gallery_pictures": 2}
+        found["report"] = {"patient_pixels": pixels, "gallery_pictures": self.size.gallery}
         (self.root / "params.yaml").write_text(json.dumps(found))  # JSON is YAML
         return found
 
@@ -204,8 +239,8 @@ class Made:
         named = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
         compared = {
             "models": [self.models[0], self.models[-1]], "losses": [0.1, 0.2], "difference": -0.1, "patients": 2,
-            "better": 2, "worse": 0, "ties": 0, "per_patient": {self.patient: -0.1},
-            "own_per_patient": {self.patient: -0.05}, "p": 0.5, "smallest_p": 0.5,
+            "better": 2, "worse": 0, "ties": 0, "per_patient": dict.fromkeys(self.patients, -0.1),
+            "own_per_patient": dict.fromkeys(self.patients, -0.05), "p": 0.5, "smallest_p": 0.5,
             "smallest_p_without_ties": 0.5, "exact": True,
         }  # fmt: skip
         shares = {"shares": dict.fromkeys(self.models, 0.5), "no_winner": 0.0, "patients": 2, "why": None}
@@ -319,7 +354,7 @@ class Made:
         }  # fmt: skip
         entries = [
             entry | {"model": model, "frame_id": f"{self.clips[0]}_{place:05d}", "picture": f"data/explain/{place}.png"}
-            for place, model in enumerate(self.models * 2)
+            for place, model in enumerate(self.models * self.size.errors)
         ]
         of_model = {"protocol": self.headline, "layer": "layer4", "misclassified_frames": 5, "wrong_answers": 6}
         heat = {
@@ -339,38 +374,44 @@ class Made:
         }
 
     def pictures(self) -> None:
-        """Write the pictures of frames: small noise."""
-        places = [f"data/explain/{place}.png" for place in range(2 * len(self.models))]
-        for place in (*(f"metrics/pictures/{name}.png" for name in ("augment", "preprocess", "embedding")), *places):
-            (self.root / place).parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(self.root / place), self.rng.integers(0, 255, (16, 32), dtype=np.uint8))
+        """Write the pictures of frames."""
+        entries = [f"data/explain/{place}.png" for place in range(self.size.errors * len(self.models))]
+        for place in (*(f"metrics/pictures/{name}.png" for name in ("augment", "preprocess", "embedding")), *entries):
+            path = self.root / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.size.picture(self.rng, path.stem))
 
     def tables(self) -> None:
         """Write the comparison, the labels and the tables behind the charts."""
         keys = [(protocol, model) for protocol in self.protocols for model in self.all]
         scored = [(protocol, model, label) for protocol, model in keys if model in self.models for label in self.labels]
         scored = scored if self.estimable else []
+        points = list(enumerate(np.linspace(0, 1, self.size.points).tolist()))
         plots = {
             "scores": [(*key, name, 0.9) for key in keys for name in ("Accuracy", "F1")],
             "errors": [(*key, name, 3) for key in keys for name in ("FP fluid", "FN cord")],
             "curves": [
-                (protocol, "0", model, side, epoch, 0.7 - epoch / 10)
+                (protocol, str(fold), model, side, epoch, round(0.7 * (6 / 7) ** epoch, 6))
                 for protocol in self.protocols for model in self.models
-                for side in ("train", "validation") for epoch in (0, 1)
+                for fold in range(len(self.patients) if protocol == LEAVE_ONE_OUT else 1)
+                for side in ("train", "validation") for epoch in range(self.size.epochs)
             ],
             "confusion": [
                 (*key, label, actual, said, 5)
                 for key in keys for label in self.labels for actual in ("no", "yes") for said in ("no", "yes")
             ],
             "decisions": [(*key, "GO", "stop", 4) for key in keys],
-            "roc": [(*key, point, point / 2, point / 2) for key in scored for point in range(3)],
-            "precision_recall": [(*key, point, point / 2, 1 - point / 4) for key in scored for point in range(3)],
+            "roc": [(*key, point, at, at) for key in scored for point, at in points],
+            "precision_recall": [(*key, point, at, 1 - at / 2) for key in scored for point, at in points],
             "labels": [(clip, label, 10, 20, 0, 0.333333) for clip in self.clips for label in self.labels],
             "evidence_intervals": [
                 (*key, metric, "interval", *((0.8, 0.5, 0.9, 2) if self.estimable else (None, None, None, 0)))
                 for key in keys for metric in self.metrics()
             ],
-            "evidence_patients": [(*key, metric, self.patient, 0.7, 5) for key in keys for metric in self.metrics()],
+            "evidence_patients": [
+                (*key, metric, patient, 0.7, 5)
+                for key in keys for metric in self.metrics() for patient in self.patients
+            ],
             "bedside_calibration": [(*key, "after", b / 4, b / 4, 9) for key in scored for b in range(5)],
         }  # fmt: skip
         for name, rows in plots.items():
@@ -379,8 +420,12 @@ class Made:
         figures = {"Accuracy": 0.9, "macro F1": 0.8, "TN": 5, "FP": 1, "FN": 1, "TP": 5, "Misclassified images": 2}
         rows = [{"protocol": protocol, "model": model, **figures} for protocol, model in keys]
         write_table(self.root / "metrics/comparison.csv", pd.DataFrame(rows))
-        frames = [(clip, self.patient) for clip in self.clips for _ in range(self.frames)]
+        frames = [(clip, self.patient_of(clip)) for clip in self.clips for _ in range(self.frames)]
         write_table(self.root / "data/label_merge/labels.csv", pd.DataFrame(frames, columns=["clip_id", "patient"]))
+
+    def patient_of(self, clip: str) -> str:
+        """Return whose clip it is."""
+        return self.patients[self.clips.index(clip) % len(self.patients)]
 
     def timelines(self) -> None:
         """Write bedside_timelines.csv: half of each clip GO, half stop; the model ten frames late."""
@@ -389,7 +434,9 @@ class Made:
             for clip in self.clips:
                 frame = np.arange(self.frames)
                 part = pd.DataFrame({"protocol": self.headline, "model": model, "clip_id": clip}, index=frame)
-                part = part.assign(patient=self.patient, frame_index=frame, time_s=frame / 30, duration_s=1 / 30)
+                part = part.assign(
+                    patient=self.patient_of(clip), frame_index=frame, time_s=frame / 30, duration_s=1 / 30
+                )
                 part["truth"] = np.where(frame < self.frames // 2, "GO", "stop")
                 part["decision"] = np.where(frame < self.frames // 2 + 10, "GO", "stop")
                 parts.append(

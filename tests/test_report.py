@@ -36,6 +36,7 @@ from stages.report.sections import (
 )
 from stages.report.wording import count, figure, listed, not_estimable, percent
 from tests.report_inputs import LEFT_OUT, Made
+from tests.study_page import KINDS, STUDY, entry
 from tests.workspace import ROOT, read_params_file
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -122,6 +123,22 @@ def test_the_page_names_nothing_outside_itself(page: str) -> None:
 def test_the_bundle_stands_once(page: str) -> None:
     assert page.count("window.vegaEmbed=") == 1
     assert len(page) < 1_500_000
+
+
+def test_the_page_of_a_study_stays_small_enough_to_send(tmp_path: Path) -> None:
+    html = page_of(tmp_path, **STUDY)
+    assert len(html.encode()) < 15_000_000
+    assert pictures(html) == 60 + 2  # the gallery and two sheets
+    points = {"ROC: cord": 5 * 678, "Precision and recall: cord": 5 * 678, "C013, infant P005": 3 * 261}
+    for title, count_of in points.items():
+        assert html.split(title, 1)[1].split("</script>")[0].count(r"\n") >= count_of, (
+            f"{title}: not all points are drawn"
+        )
+
+
+def test_made_up_frames_of_the_study_s_size_pack_no_better_than_the_phantom_s() -> None:
+    """Six of the phantom's at 224 px, in the gallery beside themselves under their heat, took 24 to 38 kB."""
+    assert all(len(entry(kind)) > 38_000 for kind in range(KINDS))
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:

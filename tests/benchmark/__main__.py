@@ -12,7 +12,19 @@ import json
 import os
 import platform
 
-from tests.benchmark import controls, frames, laptop, larger, noop, pretrained, scale, swapped, tables, training
+from tests.benchmark import (
+    controls,
+    frames,
+    laptop,
+    larger,
+    noop,
+    pretrained,
+    scale,
+    swapped,
+    systems,
+    tables,
+    training,
+)
 from tests.workspace import ROOT
 
 OUT = ROOT / "metrics/benchmark.json"
@@ -21,6 +33,8 @@ PARTS = {
     "noop": noop.measure,  # a repro with nothing to do beside a pipeline of one stage
     "frames": frames.measure,  # extract, augment, preprocess beside bare OpenCV calls, at the study's size
     "tables": tables.measure,  # evaluate and report at the study's size
+    "baselines": systems.baselines,  # texture and the classical classifiers at the study's size
+    "sequences": systems.sequences,  # GRU, LSTM and transformer on features that lie ready, at the study's size
     "laptop": laptop.measure,  # wall time, memory and disk of the shipped params
     "controls": controls.measure,  # the shipped networks beside twins on shuffled labels
     "swapped": swapped.measure,  # every declared system beside twins on labels swapped between clips, patient-disjoint

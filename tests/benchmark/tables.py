@@ -12,13 +12,8 @@ from tests import evaluate_workspace
 from tests.benchmark.frames import run_stage
 from tests.report_inputs import Made
 from tests.split_cohort import cohort_labels
+from tests.study_page import INFANTS, STUDY
 from tests.workspace import ROOT, read_params_file
-
-NETWORKS = ("alexnet", "vgg16", "resnet18", "resnet34", "densenet121")
-PROTOCOLS = ("frame", "patient", "leave_one_patient_out")
-INFANTS = 8
-CLIPS = tuple(f"C{number:03d}" for number in range(1, 14))
-FRAMES = 261  # a clip: 13 of them are the study's 3388, all but 5
 
 
 def measure() -> dict[str, Any]:
@@ -30,7 +25,7 @@ def measure() -> dict[str, Any]:
         with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):  # what split says of these
             _predictions(folder)
         times = {stage: run_stage(folder, stage) for stage in ("evaluate", "evidence")}
-        made = Made(page, models=NETWORKS, protocols=PROTOCOLS, clips=CLIPS, frames=FRAMES)
+        made = Made(page, **STUDY)
         with contextlib.chdir(page):
             made.write()
         _with_code(page)
