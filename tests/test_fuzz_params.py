@@ -93,7 +93,7 @@ def spoilt(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
 WAYS = [way for way in places(WHOLE) if way[0] != "augment" or len(way) > 2]
 
 
-@hypothesis_settings(derandomize=True, deadline=None, max_examples=160)
+@hypothesis_settings(derandomize=True, deadline=None, max_examples=80)
 @given(case=spoilt())
 def test_every_mistake_in_params_is_named_with_its_key(case: tuple[dict[str, Any], list[str]]) -> None:
     content, keys = case
