@@ -1,0 +1,113 @@
+"""Hostile params.yaml: whatever of it is spoilt, each spoilt key is named in a message before anything runs."""
+
+import copy
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from experiments.mistakes import mistakes
+from stages.common.core.params import load_yaml
+from tests.damage import TIMEOUT_S, survive_all
+from tests.workspace import ROOT, read_params_file
+
+Way = tuple[str, ...]
+
+# With every kind of model: a section that no model reads is looked at by no stage
+SYSTEMS = read_params_file(ROOT / "profiles/systems.yaml")["params"]
+WHOLE = read_params_file(ROOT / "params.yaml") | SYSTEMS
+# Mappings whose keys a person chooses: one more or one less can be right
+FREE = re.compile(
+    r"labels|architectures(\..+)?|baselines|sequences|protocols|augment|train\.variants|label_merge\.without"
+    r"|evaluate\.(decision|rule)\..+|bedside\.operating_point\.(maximise|caps)|explain\.(structures|masks|tolerance)"
+)
+EITHER = re.compile(r"evaluate\.decision\..+")  # 0 or 1, which Python holds false and true equal to
+
+NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf])
+NESTED = st.lists(st.lists(st.integers(), max_size=2), min_size=1, max_size=3)
+UNKNOWN = st.dictionaries(st.text("xyz", min_size=9, max_size=12), st.integers(), min_size=1, max_size=2)
+ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map("no such thing: {}".format)
+FRACTIONS = st.floats(-1e9, 1e9).filter(lambda number: not number.is_integer())
+
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
+
+
+def places(content: Any, above: Way = ()) -> Iterator[Way]:
+    """Yield the way to every key."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        yield (*above, key)
+        yield from places(value, (*above, key))
+
+
+def at(content: dict[str, Any], way: Way) -> Any:
+    """Return what stands at `way`."""
+    for key in way:
+        content = content[key]
+    return content
+
+
+def never_right(way: Way) -> st.SearchStrategy[Any]:
+    """Return values of kinds that cannot stand at `way`, whichever numbers and words are allowed there."""
+    match at(WHOLE, way):
+        case bool():
+            kinds = [UNKNOWN, ODD_TEXT, st.none(), st.integers(), FRACTIONS]
+        case int():
+            kinds = [UNKNOWN, ODD_TEXT, st.none()] + [st.booleans()] * (not EITHER.fullmatch(".".join(way)))
+        case float():
+            kinds = [UNKNOWN, ODD_TEXT, st.booleans()]
+        case str():
+            kinds = [UNKNOWN, st.booleans(), FRACTIONS]
+        case list() | dict():
+            kinds = [ODD_TEXT, st.none(), st.booleans(), st.integers(), FRACTIONS]
+        case _:  # null: a number or a word may be right
+            kinds = [UNKNOWN, st.booleans()]
+    return st.one_of(NOT_FINITE, NESTED, *kinds)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> tuple[dict[str, Any], list[str]]:
+    """Return params.yaml's content with one to three mistakes, each in another section, and the keys they are at."""
+    content, keys = copy.deepcopy(WHOLE), []
+    for way in draw(st.lists(st.sampled_from(WAYS), min_size=1, max_size=3, unique_by=lambda way: way[0])):
+        section, last = at(content, way[:-1]), way[-1]
+        ends = ["value", "more"] + ["less"] * (not FREE.fullmatch(".".join(way[:-1])))
+        match draw(st.sampled_from(ends)):
+            case "value":
+                section[last] = draw(never_right(way))
+            case "more":
+                last = f"{last}x"
+                section[last] = draw(NOT_FINITE)
+            case "less":
+                del section[last]
+        keys.append(".".join((*way[:-1], last)))
+    return content, keys
+
+
+# `augment` names items that stages fan out to: as no mapping it has none, and an unknown one is named by its stage
+WAYS = [way for way in places(WHOLE) if way[0] != "augment" or len(way) > 2]
+
+
+@hypothesis_settings(derandomize=True, deadline=None, max_examples=80)
+@given(case=spoilt())
+def test_every_mistake_in_params_is_named_with_its_key(case: tuple[dict[str, Any], list[str]]) -> None:
+    content, keys = case
+    said = [str(problem) for problem in mistakes(content, [], "fuzz")]
+    note("\n".join(said))
+    for key in keys:
+        assert [line for line in said if re.match(rf"params\.yaml: {re.escape(key)}[.:]", line)], key
+
+
+def test_the_params_that_are_spoilt_are_right() -> None:
+    assert mistakes(WHOLE, [], "fuzz") == []
+
+
+def test_damaged_params_files(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    survive_all(path, lambda: load_yaml(path), cases=30)
