@@ -70,7 +70,7 @@ def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Proble
         surveyed = survey(clip.path, clip.crop, clip.depth_cm, section, covers(section, params.cohort))
         indices = kept_indices(len(surveyed.times_s), section.stride, section.max_frames).tolist()
         where = placement(surveyed, params.size_px, section)
-        (folder / clip.clip_id).mkdir(parents=True)
+        (folder / clip.clip_id).mkdir()  # without parents: a worker that is late must not bring a removed folder back
         for index, picture in drawn(surveyed, indices, where):
             write_png(folder / clip.clip_id / f"{index:05d}.png", picture)
     except ClipError as error:
@@ -126,6 +126,7 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
     listing = check_clips(cohort)
     clips = listing.clips
     with replacing(out) as folder:
+        folder.mkdir()
         work = partial(extract_clip, folder=folder, params=params)
         # The largest first, so that no core is left alone with a long clip at the end
         by_size = sorted(clips, key=lambda clip: (-clip.path.stat().st_size, clip.clip_id))

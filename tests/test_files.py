@@ -1,11 +1,14 @@
-"""Arrays that are written row by row are numpy's own files, or none at all."""
+"""What a stage writes is there whole or not at all: arrays row by row, folders that several threads fill."""
 
+import errno
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.common.core.files import new_array
+from stages.common.core.files import new_array, replacing
 
 ROWS = np.random.default_rng(0).integers(0, 256, (7, 3, 2), dtype=np.uint8)
 
@@ -32,3 +35,34 @@ def test_other_rows_leave_no_file(tmp_path: Path, rows: np.ndarray, message: str
     with pytest.raises(ValueError, match=message), new_array(tmp_path / "a.npy", ROWS.shape) as append:
         append(rows)
     assert not (tmp_path / "a.npy").exists()
+
+
+def write_on(folder: Path, begun: threading.Event, ended: list[int | None]) -> None:
+    """Write one file after the other until that fails."""
+    try:
+        for number in range(100_000):
+            (folder / f"{number}.png").write_bytes(b"")
+            begun.set()
+    except OSError as error:
+        ended.append(error.errno)
+
+
+def fail_beside_a_writer(path: Path, ended: list[int | None]) -> None:
+    """Fill a folder from two threads, as on a full disk: one fails, the other writes on until it fails, too."""
+    begun = threading.Event()
+    with replacing(path) as partial:
+        partial.mkdir()
+        threading.Thread(target=write_on, args=(partial, begun, ended)).start()
+        begun.wait()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_goes_from_under_a_thread_that_still_writes_there(tmp_path: Path) -> None:
+    for _ in range(20):
+        ended: list[int | None] = []
+        with pytest.raises(OSError, match="No space left"):
+            fail_beside_a_writer(tmp_path / "frames", ended)
+        while not ended:
+            time.sleep(0.001)
+        assert ended == [errno.ENOENT]
+        assert list(tmp_path.iterdir()) == []

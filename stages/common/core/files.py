@@ -6,6 +6,7 @@ A stage killed while it writes leaves only a `*.partial` name behind, which noth
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+ATTEMPTS, PAUSE_S = 50, 0.02  # at removing what others still write to
 
 
 @contextmanager
@@ -33,10 +36,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a file or a folder, also from under threads that still write there: one of them failed, the rest go on."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return
+        except OSError:  # a file came between the look into the folder and its end
+            if not left:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def digest(path: Path) -> str:
