@@ -137,8 +137,9 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
     _say(table, listing.notes, cohort)
-    for note in (note for one in extracted for note in one.notes):
-        print(note, file=sys.stderr)
+    for one in extracted:
+        for note in one.notes:
+            print(note, file=sys.stderr)
     return table
 
 

@@ -29,18 +29,24 @@ def wait_for(done: object, what: str) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("command", ["python stage.py", "python stage.py && true"], ids=["directly", "below a shell"])
-def test_a_stage_ends_when_its_dvc_is_killed(tmp_path: Path, command: str) -> None:
-    (tmp_path / "stage.py").write_text(STAGE)
-    (tmp_path / "dvc.yaml").write_text(f"stages:\n  sleep:\n    cmd: {command}\n")
-    git(tmp_path, "init", "-q")
-    dvc(tmp_path, "init", "-q")
-    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=tmp_path, env=env)
-    wait_for((tmp_path / "pid").is_file, "the stage")
-    stage = psutil.Process(int((tmp_path / "pid").read_text()))
+def orphaned(folder: Path, script: str, command: str) -> psutil.Process:
+    """Let DVC run a script as its stage, kill DVC once the stage has written its pid, and return the stage."""
+    (folder / "stage.py").write_text(script)
+    (folder / "dvc.yaml").write_text(f"stages:\n  stage:\n    cmd: {command}\n")
+    git(folder, "init", "-q")
+    dvc(folder, "init", "-q")
+    env = environment(folder) | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=env)
+    wait_for((folder / "pid").is_file, "the stage")
+    stage = psutil.Process(int((folder / "pid").read_text()))
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
+    return stage
+
+
+@pytest.mark.parametrize("command", ["python stage.py", "python stage.py && true"], ids=["directly", "below a shell"])
+def test_a_stage_ends_when_its_dvc_is_killed(tmp_path: Path, command: str) -> None:
+    stage = orphaned(tmp_path, STAGE, command)
     wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "the orphan's end")
 
 
@@ -57,16 +63,7 @@ run(lambda: pathlib.Path('written').touch())
 
 @pytest.mark.parametrize("command", ["python stage.py", "python stage.py && true"], ids=["directly", "below a shell"])
 def test_a_stage_whose_dvc_went_while_it_was_importing_writes_nothing(tmp_path: Path, command: str) -> None:
-    (tmp_path / "stage.py").write_text(IMPORTING)
-    (tmp_path / "dvc.yaml").write_text(f"stages:\n  import:\n    cmd: {command}\n")
-    git(tmp_path, "init", "-q")
-    dvc(tmp_path, "init", "-q")
-    env = environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=tmp_path, env=env)
-    wait_for((tmp_path / "pid").is_file, "the stage")
-    stage = psutil.Process(int((tmp_path / "pid").read_text()))
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
+    stage = orphaned(tmp_path, IMPORTING, command)
     (tmp_path / "imported").touch()
     wait_for(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE, "the orphan's end")
     assert not (tmp_path / "written").exists()

@@ -1,7 +1,7 @@
 """Whether an 'area under the ROC curve' was computed from yes and no, which makes it the balanced accuracy."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stages.audit.compared import Compared
 from stages.audit.exact import coincidence, exact_metrics, is_rounded
@@ -22,7 +22,9 @@ def areas_from_answers(table: Table, chance: float) -> Iterator[Compared]:
     tell what twenty do.
     A pooled area is taken as that of all answers in one heap, not as a mean over labels.
     """
-    groups = [*_of_columns(table), *_over_columns(table)]
+    of_columns = {name: _groups(column) for name, column in table.columns.items()}
+    groups = [(name, cells) for name, parts in of_columns.items() for cells in parts if cells]
+    groups += [("all columns", cells) for cells in _over_columns(of_columns)]
     for name, cells in groups:
         equal = [cell for cell in cells if cell[2]]
         looks = math.comb(len(cells), len(equal)) * len(cells) * len(groups)
@@ -39,22 +41,12 @@ def areas_from_answers(table: Table, chance: float) -> Iterator[Compared]:
         )
 
 
-def _of_columns(table: Table) -> list[tuple[str, list[Cell]]]:
-    return [(name, cells) for name, column in table.columns.items() for cells in _groups(column) if cells]
-
-
-def _over_columns(table: Table) -> list[tuple[str, list[Cell]]]:
-    """Return the cells of all columns together, where more than one has the area of its answers."""
-    parts = zip(*(_named(name, _groups(column)) for name, column in table.columns.items()), strict=True)
-    return [
-        ("all columns", [cell for cells in part for cell in cells])
-        for part in parts
-        if sum(any(cell[2] for cell in cells) for cells in part) > 1
-    ]
-
-
-def _named(column: str, groups: list[list[Cell]]) -> list[list[Cell]]:
-    return [[(f"{column} {cell[0]}", *cell[1:]) for cell in cells] for cells in groups]
+def _over_columns(of_columns: Mapping[str, list[list[Cell]]]) -> Iterator[list[Cell]]:
+    """Yield all columns' cells, labels then pooled, where more than one column has the area of its answers."""
+    for kind in zip(*of_columns.values(), strict=True):
+        if sum(any(cell[2] for cell in cells) for cells in kind) > 1:
+            named = zip(of_columns, kind, strict=True)
+            yield [(f"{column} {cell[0]}", *cell[1:]) for column, cells in named for cell in cells]
 
 
 def _groups(column: Column) -> list[list[Cell]]:
