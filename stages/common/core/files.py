@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ATTEMPTS, PAUSE_S = 50, 0.02  # at removing what others still write to
+ATTEMPTS, PAUSE_S = 50, 0.02  # at removing a folder that a thread adds a last file to
 
 
 @contextmanager
@@ -36,15 +36,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder, also from under threads that still write there: one of them failed, the rest go on."""
+    """Remove a file or a folder, also from under threads that still write there: one of them failed, the rest go on.
+
+    Renamed, a folder is gone for them at once. Emptied where it stands, it could fill faster than it empties.
+    """
+    gone = path.with_name(f"gone-{path.name}")
+    _empty(gone)  # of a stage that was killed in the middle of this
+    if path.is_dir() and not path.is_symlink():
+        path.rename(gone)
+        _empty(gone)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _empty(folder: Path) -> None:
     for left in reversed(range(ATTEMPTS)):
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            if folder.exists():
+                shutil.rmtree(folder)
             return
-        except OSError:  # a file came between the look into the folder and its end
+        except OSError:  # a thread had already looked the folder up when it was renamed, and adds a last file
             if not left:
                 raise
             time.sleep(PAUSE_S)
