@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import create_model
+
 from stages.common.core.errors import PipelineError, Problem
 from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
+from stages.common.demands import named_labels
 from stages.common.evaluation.reading import Declared, contradictions
+from stages.common.labels import unknown_labels
 
 PIPELINE = Path("dvc.yaml")
 MODULE = re.compile(r"python -m (stages\.\w+)")
@@ -24,6 +28,8 @@ def entries(pipeline: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Strict]]:
     """Return the classes through which a stage reads params.yaml: its `Params`, or `params_of` each item it fans out.
 
+    A section that is fanned out is asked whether it is a mapping, too: no item of it could say so.
+
     Args:
         stage: its definition in dvc.yaml.
         content: of params.yaml.
@@ -37,12 +43,17 @@ def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Stri
     if hasattr(module, "Params"):
         return [module.Params]
     sections = [match[1] for match in map(ITEM.fullmatch, map(str, stage["params"])) if match]
-    return [module.params_of(key) for section in sections for key in _items(content.get(section))]
+    items = [module.params_of(key) for section in sections for key in _items(content.get(section))]
+    return [_mapping(section) for section in sections] + items
 
 
 def _items(section: Any) -> Iterable[str]:
-    """Return the items of a fan-out; a section that is no mapping has none, and the classes of its readers say so."""
     return section if isinstance(section, dict) else ()
+
+
+def _mapping(section: str) -> type[Strict]:
+    fields: dict[str, Any] = {section: (dict[str, Any], ...)}
+    return create_model("Mapping", __base__=Strict, **fields)
 
 
 def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> list[Problem]:
@@ -59,6 +70,7 @@ def mistakes(content: dict[str, Any], targets: Sequence[str], source: str) -> li
             found += mistakes_in(read_by(model, content), model, PARAMS_FILE)
     if not found:  # what no single entry shows can be asked only of entries that are valid
         found += contradictions(Declared.model_validate(read_by(Declared, content)))
+        found += unknown_labels(content["labels"], named_labels(content))
     names = [name for name, _ in entries(pipeline)]
     expected = f"one of {', '.join(names)}"
     found += [

@@ -76,14 +76,15 @@ def read_truth(path: Path) -> None:
     assert found["frame_id"].is_unique
     assert found["patient"].notna().all()
     assert (found[LABELS].isin([0, 1]) | found[LABELS].isna()).all(axis=None)
+    assert (found["frame_index"] >= 0).all()
 
 
 def read_sides(path: Path) -> None:
     """Read a split beside its labels, likewise."""
     found = read_split(path, FOLDS, TRUTH)
-    assert set(found["side"].dropna()) == set(SIDES)
-    assert set(found["fold"]) == set(FOLDS)
-    assert set(found["frame_id"].dropna()) == set(TRUTH["frame_id"])
+    assert set(found["side"]) == set(SIDES)
+    for fold in FOLDS:
+        assert sorted(found.loc[found["fold"] == fold, "frame_id"]) == sorted(TRUTH["frame_id"])
 
 
 READERS = pytest.mark.parametrize(
@@ -164,3 +165,48 @@ def test_a_valid_table_comes_back_equal(tmp_path: Path, patients: list[str], cou
     pd.testing.assert_frame_equal(
         read_split(tmp_path / "split.csv", ["0"], table), sides.merge(table, on="frame_id"), check_dtype=False
     )
+
+
+def changed(table: pd.DataFrame, row: int, column: str, cell: Any) -> pd.DataFrame:
+    """Return a table with one other cell."""
+    other = table.astype({column: object})
+    other.loc[row, column] = cell
+    return other
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (changed(SPLIT, 4, "side", None), "column side: differs from what is declared: expected the same on both, got"),
+        (changed(SPLIT, 4, "fold", None), "column fold: differs from what is declared: expected the same on both, got"),
+        (SPLIT.drop(index=[4, 5]), "fold 0: frames missing: expected 9 rows, got 7"),
+        (SPLIT[(SPLIT["fold"] == "0") | (SPLIT["frame_id"] == "C001_00000")], "fold 1: frames missing"),
+    ],
+    ids=["blank side", "blank fold", "two rows gone", "a fold of one frame"],
+)
+def test_a_split_that_is_not_whole_is_refused(tmp_path: Path, table: pd.DataFrame, said: str) -> None:
+    path = tmp_path / "split.csv"
+    write(path, table)
+    assert said in survive(lambda: read_split(path, FOLDS, TRUTH), "split")
+
+
+def test_words_are_neither_labels_nor_numbers_of_frames(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    written = TRUTH.assign(cord=TRUTH["cord"] == 1)  # a column of True and False alone
+    write(path, changed(written, 2, "frame_index", "x"))
+    said = survive(lambda: read_labels(path, LABELS), "labels")
+    assert said.count("column cord: not a label: expected 1, 0 or blank, got ") == len(TRUTH)
+    assert "frame C001_00002, column frame_index: no number: expected 0, 1, 2, ..., got 'x'" in said
+
+
+@pytest.mark.parametrize(("torn", "got"), [("C001_00001,C001", 2), ("C001_00001,C001,P001,1,0.0,1.0,7", 7)])
+@pytest.mark.parametrize("rows", [[2], range(1, 10)], ids=["one row", "every row"])
+def test_a_torn_row_is_refused(tmp_path: Path, torn: str, got: int, rows: Any) -> None:
+    path = tmp_path / "labels.csv"
+    write(path, TRUTH)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for row in rows:
+        lines[row] = torn.replace("00001", f"{row:05d}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    said = survive(lambda: read_labels(path, LABELS), torn)
+    assert f"line {rows[0] + 1}: expected 6 cells as in line 1, got {got}" in said

@@ -128,13 +128,41 @@ def test_an_absent_and_a_malformed_profile_are_named(project: Path) -> None:
         read_profile("bad")
 
 
+ADD = "Add it; params.yaml in Git shows the shipped value."
 FAN_OUTS = {"baselines": {"any": {}}, "sequences": {"any": {}}}  # empty as shipped: nothing to ask
 
 
 @pytest.mark.usefixtures("project")
 def test_every_stage_of_dvc_yaml_is_asked() -> None:
     for name, stage in mistakes.entries(load_yaml(Path("dvc.yaml"))):
-        assert mistakes.classes_of(stage, SHIPPED | FAN_OUTS), name
+        classes = mistakes.classes_of(stage, SHIPPED | FAN_OUTS)
+        assert [found for found in classes if found.__name__ != "Mapping"], name
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("section", ["augment", "baselines", "sequences"])
+def test_a_section_that_is_fanned_out_must_be_a_mapping(section: str) -> None:
+    missing = {key: value for key, value in SHIPPED.items() if key != section}
+    said = list(map(str, mistakes.mistakes(missing, [], "test")))
+    assert said == [f"params.yaml: {section}: missing key: expected a value, got none. {ADD}"]
+    said = list(map(str, mistakes.mistakes(SHIPPED | {section: 3}, [], "test")))
+    assert said == [f"params.yaml: {section}: wrong value: expected a valid dictionary, got 3. Correct the value."]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_label_that_the_decision_names_must_be_there() -> None:
+    decision = {"go": {"fluid": 1, "chord": 0}, "stop": {"cord": True}}
+    evaluate = SHIPPED["evaluate"] | {"decision": decision}
+    said = list(map(str, mistakes.mistakes(SHIPPED | {"evaluate": evaluate}, [], "test")))
+    assert said == [
+        "params.yaml: evaluate.decision.stop.cord: wrong value: expected a valid integer, got True. Correct the value."
+    ]
+    decision["stop"] = {"cord": 1}
+    (said,) = map(str, mistakes.mistakes(SHIPPED | {"evaluate": evaluate}, [], "test"))
+    assert (
+        "params.yaml: evaluate.decision.go: unknown label: expected one of bad_quality, cord, fluid, got 'chord'"
+        in said
+    )
 
 
 def test_changes_are_a_line_each() -> None:

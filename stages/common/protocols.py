@@ -44,12 +44,13 @@ def read_split(path: Path, folds: Sequence[str], labels: pd.DataFrame) -> pd.Dat
         labels: what `read_labels` returned.
 
     Raises:
-        PipelineError: the table does not belong to these folds and labels.
+        PipelineError: the table does not belong to these folds and labels: a name of another, a blank, or a fold that
+            lacks frames.
     """
     table = read_table(path, SPLIT_COLUMNS, text=SPLIT_COLUMNS)
-    problems = []
+    problems = _incomplete(path, table, labels)
     for name, expected in (("fold", folds), ("side", SIDES), ("frame_id", labels["frame_id"])):
-        strange = sorted(set(table[name].dropna()) ^ set(expected))
+        strange = sorted(set(table[name].fillna("blank")) ^ set(expected))
         if strange:
             shown = ", ".join(map(str, strange[:5]))
             what = f"differs from {'labels.csv' if name == 'frame_id' else 'what is declared'}"
@@ -59,3 +60,13 @@ def read_split(path: Path, folds: Sequence[str], labels: pd.DataFrame) -> pd.Dat
     raise_all(problems, f"{path} cannot be used")
     whole = table.merge(labels, on="frame_id", how="left", validate="many_to_one")
     return pd.concat([whole[whole["fold"] == fold] for fold in folds], ignore_index=True)
+
+
+def _incomplete(path: Path, table: pd.DataFrame, labels: pd.DataFrame) -> list[Problem]:
+    """Return a problem for each fold that has not a row for every frame; two rows of one frame are refused earlier."""
+    rows = table["fold"].value_counts(sort=False)
+    return [
+        Problem(f"{path}, fold {fold}", "frames missing", f"{len(labels)} rows", str(count), "Run `dvc repro split`.")
+        for fold, count in rows.items()
+        if count != len(labels)
+    ]

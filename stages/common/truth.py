@@ -8,6 +8,8 @@ import pandas as pd
 from stages.common.core.errors import Problem, raise_all
 from stages.common.core.tables import LABEL_COLUMNS, read_table
 
+AGAIN = "Run `dvc repro label_merge`."
+
 
 def read_labels(path: Path, labels: Sequence[str]) -> pd.DataFrame:
     """Return labels.csv with its key columns and `labels` as floats 1, 0 and NaN (unknown), rows in file order.
@@ -17,18 +19,29 @@ def read_labels(path: Path, labels: Sequence[str]) -> pd.DataFrame:
         labels: names of the label columns wanted, in that order; other columns are dropped.
 
     Raises:
-        PipelineError: a column is missing, there is no row, a patient is blank, or a cell is neither 1, 0 nor blank.
+        PipelineError: a column is missing, there is no row, a patient is blank, a frame's number is none, or a cell is
+            neither 1, 0 nor blank.
     """
-    table = read_table(path, [*LABEL_COLUMNS, *labels], text=("frame_id", "clip_id", "patient"))
+    table = read_table(path, [*LABEL_COLUMNS, *labels], text=(*LABEL_COLUMNS, *labels))  # text: True is no label
     problems = [problem for label in labels for problem in _bad_cells(table, label, path)]
+    problems += _bad_numbers(table, path)
     if table.empty:
-        problems.append(Problem(str(path), "no frames", "one row a frame", "none", "Run `dvc repro label_merge`."))
+        problems.append(Problem(str(path), "no frames", "one row a frame", "none", AGAIN))
     if table["patient"].isna().any():
         nameless = table.loc[table["patient"].isna(), "frame_id"].iloc[0]
         where = f"{path}, frame {nameless}"
         problems.append(Problem(where, "no patient", "a pseudonym like P001", "blank", "Complete clips.csv."))
     raise_all(problems, f"{path} cannot be used")
-    return table[[*LABEL_COLUMNS, *labels]].astype(dict.fromkeys(labels, float))
+    return table[[*LABEL_COLUMNS, *labels]].astype({"frame_index": int} | dict.fromkeys(labels, float))
+
+
+def _bad_numbers(table: pd.DataFrame, path: Path) -> list[Problem]:
+    bad = ~table["frame_index"].str.fullmatch(r"\d{1,9}", na=False)
+    pairs = zip(table["frame_id"][bad], table["frame_index"][bad], strict=True)
+    return [
+        Problem(f"{path}, frame {frame}, column frame_index", "no number", "0, 1, 2, ...", repr(cell), AGAIN)
+        for frame, cell in pairs
+    ]
 
 
 def _bad_cells(table: pd.DataFrame, label: str, path: Path) -> list[Problem]:

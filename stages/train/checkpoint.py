@@ -15,20 +15,19 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from stages.common.core.files import digest, replacing
+from stages.common.networks.weights import DAMAGE
 from stages.train.recipe import Epoch
 
 FOLDER = Path(".checkpoints/train")
 CODE = (Path("stages/common"), Path("stages/train"))
 SHARE = 0.02  # of the time that writing may take: a large network on a slow disk is written down less often
 BYTES_PER_S = 200e6  # assumed of the disk until the first writing is measured
-DAMAGE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, UnpicklingError)
 
 
 def key_of(rests_on: Mapping[str, Any], code: Iterable[Path] = CODE) -> str:

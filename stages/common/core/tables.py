@@ -11,6 +11,7 @@
 A frame is `C001_00042`: the clip's place in the cohort's clips.csv and the 0-based decode position.
 """
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,11 +47,12 @@ def read_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> 
         text: columns kept as strings even where they look like numbers.
 
     Raises:
-        PipelineError: the file is absent, is no table, lacks a column or repeats a frame.
+        PipelineError: the file is absent, is no table, lacks a column, repeats a frame, or a row is too short or long.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), encoding="utf-8")
-    except (OSError, ValueError) as error:
+        _refuse_ragged(path)
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), encoding="utf-8", index_col=False)
+    except (OSError, ValueError, csv.Error) as error:
         raise PipelineError(f"{path} cannot be read as a table: {error}. Run `dvc repro` to make it.") from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
@@ -62,3 +64,13 @@ def read_table(path: Path, columns: Sequence[str], text: Sequence[str] = ()) -> 
         twice = table.loc[table.duplicated(keys), "frame_id"].iloc[0]
         raise PipelineError(f"{path}: frame {twice} stands twice; expected one row a frame. Run `dvc repro`.")
     return table
+
+
+def _refuse_ragged(path: Path) -> None:
+    """Raise ValueError for a torn row: pandas would fill up a short one, and name rows by a long one's surplus."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        for row in rows:
+            if row and len(row) != len(header):
+                raise ValueError(f"line {rows.line_num}: expected {len(header)} cells as in line 1, got {len(row)}")

@@ -1,7 +1,7 @@
 """From labels to the decision at the bedside: GO, stop or no view."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from stages.common.evaluation.scores import Figure, Truth
 
 DECISIONS = ("GO", "stop", "no view")
 GO, STOP, NO_VIEW, UNKNOWN = 0, 1, 2, -1
-Needs = dict[str, Literal[0, 1]]
+Needs = dict[str, Annotated[int, Field(ge=0, le=1)]]
 
 
 class Decision(Strict):
