@@ -28,7 +28,7 @@ def after(marker: str) -> str:
 
 def test_one_command_rebuilds_and_one_tests() -> None:
     assert after("rebuild command").endswith("&& dvc repro")
-    assert after("test command").endswith("python -m pytest")
+    assert after("test command").endswith("python -m pytest -n 2 --dist loadfile")
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
