@@ -1,6 +1,7 @@
 """Frame work at the study's size: extract, augment and preprocess beside the bare OpenCV calls on the same pictures."""
 
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,13 @@ SAMPLE = 400  # frames the bare calls are timed on
 
 
 def run_stage(folder: Path, *words: str) -> float:
-    """Return the wall time of one stage's command, the interpreter's start included."""
+    """Return the wall time of one stage's command, the interpreter's start included.
+
+    What an earlier run wrote is removed first, as DVC does: to give back half a gigabyte takes a third of a second.
+    """
+    out = folder / "data" / Path(*words)
+    shutil.rmtree(out, ignore_errors=True)
+    out.with_suffix(".npy").unlink(missing_ok=True)
     start = time.perf_counter()
     stage(folder, *words)
     return time.perf_counter() - start
@@ -110,11 +117,13 @@ def _writes_s(folder: Path, frames: int) -> float:
     path, variants = folder / "written.npy", len(VARIANT_NAMES)
     colour = np.full((frames, SIZE, SIZE, 3), 7, np.uint8)  # zeros would not be in memory yet
     grey = colour[..., 0].copy()
-    start = time.perf_counter()
+    seconds = 0.0
     for array in [colour] * variants + [grey] * variants:
         path.unlink(missing_ok=True)
+        start = time.perf_counter()
         np.save(path, array)
-    return time.perf_counter() - start
+        seconds += time.perf_counter() - start
+    return seconds
 
 
 def _bare(folder: Path, frames: int) -> dict[str, float]:
