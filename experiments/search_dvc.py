@@ -12,7 +12,7 @@ from experiments.finished import fetch
 from experiments.plan import Plan
 from experiments.profile import run_dvc
 from experiments.search_score import files_of, validation_scores
-from experiments.search_trial import clean, folder_of, progress, run_trial
+from experiments.search_trial import clean, committed_curves, folder_of, progress, run_trial
 from stages.common.core.errors import PipelineError
 from stages.common.evaluation.predictions import Training
 
@@ -70,10 +70,11 @@ class DVC:
         self, name: str, planned: Plan, began: Callable[[int, float], None], hopeless: Callable[[int, float], bool]
     ) -> int | None:
         epochs, seen = int(planned.after["epochs"]), 0
+        committed = committed_curves(self.trainings)
 
         def asked() -> bool:
             nonlocal seen
-            found = progress(folder_of(name), self.trainings, epochs)
+            found = progress(folder_of(name), self.trainings, epochs, committed)
             if found is None or found.quarters <= seen:
                 return False
             seen = found.quarters

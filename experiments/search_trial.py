@@ -10,13 +10,15 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import psutil
+from dvc.api import DVCFileSystem
 
 from stages.common.evaluation.predictions import Training
 from stages.common.evaluation.reading import CURVES
@@ -128,20 +130,42 @@ def _stands_in(process: psutil.Process, folder: Path) -> bool:
     return False
 
 
-def progress(folder: Path | None, trainings: Sequence[Training], epochs: int) -> Progress | None:
-    """Return how far the trial in `folder` is; None before the first quarter and at the end."""
+def committed_curves(trainings: Sequence[Training]) -> dict[Training, str]:
+    """Return the validation losses that lie in DVC's cache for the last commit: a trial's folder begins with them."""
+    files, found = DVCFileSystem(".", rev="HEAD"), {}
+    for training in trainings:
+        with suppress(FileNotFoundError):
+            found[training] = files.read_text(str(training.below(CURVES) / LOSS), encoding="utf-8")
+    return found
+
+
+def progress(
+    folder: Path | None, trainings: Sequence[Training], epochs: int, committed: Mapping[Training, str]
+) -> Progress | None:
+    """Return how far the trial in `folder` is; None before the first quarter and at the end.
+
+    Args:
+        folder: of the trial; None while DVC makes it.
+        trainings: of the trial.
+        epochs: of each.
+        committed: what `committed_curves` returns. DVC puts it into the folder first and takes each away only when its
+            training begins, so what equals it is another training's.
+    """
     if folder is None:
         return None
-    files = [training.below(folder / CURVES) / LOSS for training in trainings]
-    losses = [found for file in files if (found := _losses(file))]
+    files = {training: training.below(folder / CURVES) / LOSS for training in trainings}
+    losses = [found for training, file in files.items() if (found := _losses(file, committed.get(training)))]
     quarters = sum(QUARTERS * min(len(found), epochs) // epochs for found in losses)
     if not quarters or quarters == QUARTERS * len(trainings):  # an end is no news: the score follows
         return None
     return Progress(quarters, sum(found[-1] for found in losses) / len(losses))
 
 
-def _losses(file: Path) -> list[float]:
+def _losses(file: Path, other: str | None) -> list[float]:
     try:
-        return [float(value) for value in pd.read_csv(file, sep="\t")["loss"].dropna()]
+        text = file.read_text(encoding="utf-8")
+        return (
+            [] if text == other else [float(value) for value in pd.read_csv(StringIO(text), sep="\t")["loss"].dropna()]
+        )
     except (OSError, ValueError, KeyError):  # not there yet, or a line half written
         return []

@@ -279,6 +279,28 @@ def test_other_networks_learn_from_small_pictures(name: str) -> None:
     assert len(still) < 0.1 * len(before)
 
 
+FAMILIES = (
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t", "mnasnet0_5",
+    "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_0",
+    "squeezenet1_1", "swin_t", "vgg11", "vit_b_16",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_can_say_no(name: str) -> None:
+    """Nothing stands behind the layer that answers: what it says is what is said."""
+    network = build(name, 3, 224).eval()
+    network.get_submodule(head_name(network)).register_forward_hook(lambda _head, _given, said: said - said - 5.0)
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 224, 224)).tolist() == [[-5.0, -5.0, -5.0]]
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_inputs_are_scaled_as_torchvisions_weights_want_them(name: str) -> None:
+    with torch.device("meta"):
+        assert build(name, 3).transform_input  # torchvision sets it where it loads its own weights
+
+
 def test_a_size_that_a_transformer_cannot_divide_is_one_message() -> None:
     with pytest.raises(PipelineError, match=r"size_px: expected a size that vit_b_16 can divide, got 70 px"):
         build("vit_b_16", 3, 70)

@@ -10,8 +10,19 @@ import psutil
 import pytest
 
 from experiments import search_trial
-from experiments.search_trial import FOLDERS, RUNS, Progress, clean, folder_of, progress, run_trial, runs
+from experiments.search_trial import (
+    FOLDERS,
+    RUNS,
+    Progress,
+    clean,
+    committed_curves,
+    folder_of,
+    progress,
+    run_trial,
+    runs,
+)
 from stages.common.evaluation.predictions import Training
+from tests.workspace import commit, dvc, git
 
 ONE, OTHER = (Training("patient", "0", 1, model) for model in ("resnet18", "vgg16"))
 SLEEP = "import time; print('begun', flush=True); time.sleep(60)"
@@ -74,17 +85,17 @@ def test_an_interrupt_stops_the_trial_too(tmp_path: Path) -> None:
 
 
 def test_quarters_are_shares_of_a_trial_s_own_epochs(tmp_path: Path) -> None:
-    assert progress(None, [ONE], 8) is None
-    assert progress(tmp_path, [ONE], 8) is None
+    assert progress(None, [ONE], 8, {}) is None
+    assert progress(tmp_path, [ONE], 8, {}) is None
     curve(tmp_path, ONE, 0.7)
-    assert progress(tmp_path, [ONE], 8) is None
+    assert progress(tmp_path, [ONE], 8, {}) is None
     curve(tmp_path, ONE, 0.7, 0.6)
-    assert progress(tmp_path, [ONE], 8) == Progress(1, 0.6)
+    assert progress(tmp_path, [ONE], 8, {}) == Progress(1, 0.6)
     curve(tmp_path, ONE, *[0.5] * 8)
-    assert progress(tmp_path, [ONE], 8) is None  # the score itself is next
-    assert progress(tmp_path, [ONE, OTHER], 8) == Progress(4, 0.5)
+    assert progress(tmp_path, [ONE], 8, {}) is None  # the score itself is next
+    assert progress(tmp_path, [ONE, OTHER], 8, {}) == Progress(4, 0.5)
     curve(tmp_path, OTHER, 0.9, 0.9, 0.9)
-    found = progress(tmp_path, [ONE, OTHER], 8)
+    found = progress(tmp_path, [ONE, OTHER], 8, {})
     assert found is not None
     assert (found.quarters, found.loss) == (5, pytest.approx(0.7))
 
@@ -93,7 +104,32 @@ def test_a_line_half_written_is_no_loss_yet(tmp_path: Path) -> None:
     curve(tmp_path, ONE, 0.7, 0.6)
     file = ONE.below(tmp_path / "data/curves") / "plots/metrics/validation/loss.tsv"
     file.write_text(file.read_text() + "2\t")
-    assert progress(tmp_path, [ONE], 4) == Progress(2, 0.6)
+    assert progress(tmp_path, [ONE], 4, {}) == Progress(2, 0.6)
+
+
+def test_what_the_commit_has_in_the_trial_s_folder_is_no_progress_of_the_trial(tmp_path: Path) -> None:
+    """DVC begins a trial's folder with the commit's outputs, and empties a training's only when that one begins."""
+    for training in (ONE, OTHER):
+        curve(tmp_path, training, *[0.1] * 4)
+    git(tmp_path, "init", "-q")
+    for words in (["init", "-q"], ["add", "-q", "data/curves"]):
+        dvc(tmp_path, *words)
+    commit(tmp_path, "curves")
+    committed = committed_curves([ONE, OTHER])
+    assert progress(tmp_path, [ONE, OTHER], 8, {}) == Progress(4, 0.1)  # as they would be taken
+    assert progress(tmp_path, [ONE, OTHER], 8, committed) is None
+    curve(tmp_path, ONE, 5.0, 5.0)
+    assert progress(tmp_path, [ONE, OTHER], 8, committed) == Progress(1, 5.0)
+    curve(tmp_path, ONE, *[5.0] * 8)
+    curve(tmp_path, OTHER, 4.0, 4.0)
+    assert progress(tmp_path, [ONE, OTHER], 8, committed) == Progress(5, 4.5)
+
+
+def test_without_curves_in_the_cache_every_curve_is_the_trial_s(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init", "-q")
+    commit(tmp_path, "start")
+    assert committed_curves([ONE, OTHER]) == {}
 
 
 def begin(name: str, folder: Path) -> Path:

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from stages.common.labels import Imbalance
 from stages.sequence.inputs import scaling_of
+from stages.sequence.leaning import uninformed
 from stages.sequence.losses import log_loss
 from stages.sequence.networks import Kind
 from stages.sequence.params import Section
@@ -18,6 +20,7 @@ from tests.sequence_data import frames_of, section, uneven
 
 KINDS: tuple[Kind, ...] = ("gru", "lstm", "transformer")
 CLIPS, LENGTH = 26, 20
+PLAIN = Imbalance(pos_weight=False, focal_gamma=0.0, balanced_sampling=False)
 LEARNING = {"epochs": 25, "lr": 0.02, "hidden": 16, "heads": 2, "batch": 2}
 
 
@@ -36,9 +39,8 @@ def planted(seed: int) -> tuple[NDArray[np.float32], Fold]:
         "test": np.flatnonzero(clip >= 22),
     }
     times = frames["time_s"].to_numpy()
-    return features, Fold(
-        "patient/0", truth, sides, {side: cut(frames, rows, times, 1.0) for side, rows in sides.items()}
-    )
+    stretches = {side: cut(frames, rows, times, 1.0) for side, rows in sides.items()}
+    return features, Fold("patient/0", truth, sides, stretches, uninformed(truth[sides["train"]], PLAIN))
 
 
 def accuracy(said: NDArray[np.float64], fold: Fold) -> float:
@@ -59,7 +61,7 @@ def test_what_time_alone_tells_is_learnt_by_each_network_and_by_no_frame_wise_mo
 def test_across_gaps_nothing_can_be_learnt(kind: Kind) -> None:
     features, fold = planted(0)
     apart = {side: [part for one in of for part in _singles(one)] for side, of in fold.stretches.items()}
-    lonely = Fold(fold.name, fold.truth, fold.sides, apart)
+    lonely = Fold(fold.name, fold.truth, fold.sides, apart, fold.leaning)
     assert (
         accuracy(
             network_answers(kind, features, lonely, section(epochs=30, lr=0.02, batch=64), "fixed", 1).said, lonely
@@ -89,7 +91,7 @@ def test_twice_is_the_same_and_test_rows_teach_nothing(model: str) -> None:
     garbled[fold.sides["test"]] = rng.normal(size=(len(fold.sides["test"]), 4))
     other = fold.truth.copy()
     other[fold.sides["test"]] = 1 - other[fold.sides["test"]]
-    second = said_by(model, garbled, Fold(fold.name, other, fold.sides, fold.stretches), of)
+    second = said_by(model, garbled, Fold(fold.name, other, fold.sides, fold.stretches, fold.leaning), of)
     held = fold.sides["validation"]
     assert np.array_equal(first[held], second[held])  # nothing that was fitted or chosen has seen them
     assert not np.array_equal(first[fold.sides["test"]], second[fold.sides["test"]])
@@ -103,7 +105,7 @@ def test_the_chain_pools_witnesses_who_err() -> None:
     _, fold = planted(0)
     truth = (np.arange(CLIPS * LENGTH) // 10 % 2).astype(np.float32)[:, None]
     said = np.where(rng.uniform(size=truth.shape) < 0.2, 1 - truth, truth) * 0.6 + 0.2
-    steady = Fold(fold.name, truth, fold.sides, fold.stretches)
+    steady = Fold(fold.name, truth, fold.sides, fold.stretches, fold.leaning)
     found = markov_answers(said, steady, section(), "validation")
     assert accuracy(found.said, steady) > accuracy(said, steady) + 0.05
     assert markov_answers(said, steady, section(), "fixed").chosen == {"temperature": 2.0}
@@ -115,7 +117,7 @@ def test_validation_chooses_the_medians_window() -> None:
     _, fold = planted(0)
     truth = (np.arange(CLIPS * LENGTH) // 10 % 2).astype(np.float32)[:, None]
     said = np.where(rng.uniform(size=truth.shape) < 0.2, 1 - truth, truth) * 0.6 + 0.2
-    steady = Fold(fold.name, truth, fold.sides, fold.stretches)
+    steady = Fold(fold.name, truth, fold.sides, fold.stretches, fold.leaning)
     tried = section(median_s={"tried": [5.0, 0.2, 0.01], "fixed": 5.0}, causal=False)
     losses = {}
     for window in tried.median_s.tried:
@@ -126,7 +128,7 @@ def test_validation_chooses_the_medians_window() -> None:
     assert median_answers(said, steady, tried, "validation").chosen == {
         "median_s": min(losses, key=lambda window: losses[window])
     }
-    blind = Fold(fold.name, np.full_like(truth, np.nan), fold.sides, fold.stretches)
+    blind = Fold(fold.name, np.full_like(truth, np.nan), fold.sides, fold.stretches, fold.leaning)
     assert median_answers(said, blind, tried, "validation").chosen == {"median_s": 0.01}  # no label is known
     assert median_answers(said, steady, tried, "fixed").chosen == {"median_s": 5.0}
 

@@ -65,10 +65,10 @@ def test_the_filter_and_the_smoother_are_the_sums_over_all_courses(label: int) -
 
 def test_evidence_is_what_the_picture_adds_to_the_prevalence() -> None:
     said = np.array([[0.8, 0.25]])
-    told = evidence(said, CHAIN, 1.0)
+    told = evidence(said, CHAIN.prevalence, 1.0)
     np.testing.assert_allclose(expit(logit(CHAIN.prevalence) + told), said)
     np.testing.assert_allclose(filtered(told, np.zeros(1), CHAIN), said)  # a frame alone: what the network said
-    doubted = filtered(evidence(said, CHAIN, 1e9), np.zeros(1), CHAIN)
+    doubted = filtered(evidence(said, CHAIN.prevalence, 1e9), np.zeros(1), CHAIN)
     np.testing.assert_allclose(doubted[0], CHAIN.prevalence)
 
 
@@ -76,8 +76,8 @@ def test_certain_networks_neither_overflow_nor_lock_the_chain() -> None:
     said = np.array([[1.0, 0.0]] * 50 + [[0.0, 1.0]] * 50)
     times = np.zeros(100)  # no time passes: the states cannot change, and the beliefs must still be numbers
     for smooth in (filtered, smoothed):
-        assert np.isfinite(smooth(evidence(said, CHAIN, 1.0), times, CHAIN)).all()
-    moving = filtered(evidence(said, CHAIN, 1.0), np.arange(100) / 30, CHAIN)
+        assert np.isfinite(smooth(evidence(said, CHAIN.prevalence, 1.0), times, CHAIN)).all()
+    moving = filtered(evidence(said, CHAIN.prevalence, 1.0), np.arange(100) / 30, CHAIN)
     assert (moving[-1] > 0.5).tolist() == [False, True]
 
 

@@ -26,7 +26,10 @@ from tests.test_evidence import SECTION as EVIDENCE
 MODELS = ("gru", "lstm", "transformer", "median", "hmm")
 SYSTEMS = ", ".join(f"{model}_resnet18: {{model: {model}, features: resnet18}}" for model in MODELS)
 SMALL = SECTION | {"epochs": 2, "components": 4, "dropout": 0.1, "noise": 0.1}
-WHOLE = PARAMS.replace("sequences: {}", f"sequences: {{{SYSTEMS}}}") + f"sequence: {json.dumps(SMALL)}\n" + EVIDENCE
+TRAIN = "train: {imbalance: {pos_weight: false, focal_gamma: 0.0, balanced_sampling: false}}\n"
+WHOLE = (
+    PARAMS.replace("sequences: {}", f"sequences: {{{SYSTEMS}}}") + f"sequence: {json.dumps(SMALL)}\n" + EVIDENCE + TRAIN
+)
 PLACES = ["patient/0", *(f"leave_one_patient_out/{fold}" for fold in range(3))]
 OUT = Path("data/predictions/sequence")
 

@@ -27,8 +27,8 @@ SMOOTHERS: dict[str, dict[Literal["causal", "both"], Smoother]] = {
         "both": lambda said, times: median(said, times, 1.0, causal=False),
     },
     "hmm": {
-        "causal": lambda said, times: filtered(evidence(said, CHAIN, 2.0), times, CHAIN),
-        "both": lambda said, times: smoothed(evidence(said, CHAIN, 2.0), times, CHAIN),
+        "causal": lambda said, times: filtered(evidence(said, CHAIN.prevalence, 2.0), times, CHAIN),
+        "both": lambda said, times: smoothed(evidence(said, CHAIN.prevalence, 2.0), times, CHAIN),
     },
 }
 

@@ -189,6 +189,23 @@ def test_positive_weights_are_negatives_a_positive_of_the_known() -> None:
     assert positive_weights(truth).tolist() == [3.0, 0.5, 1.0]  # the third has no negative
 
 
+def test_what_sampling_evens_out_is_not_weighed_again() -> None:
+    truth = torch.tensor([[1.0, 0.0]] * 3 + [[0.0, 1.0]] * 60 + [[0.0, 0.0]] * 40 + [[1.0, math.nan]])
+    shares = combination_weights(truth)  # four combinations: half of what is drawn has the first label
+    assert positive_weights(truth, shares).tolist() == pytest.approx([1.0, 2.0])
+    assert positive_weights(truth).tolist() == pytest.approx([25.0, 43 / 60])
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_the_gradient_of_a_sure_answer_is_finite_and_an_unknown_label_has_none(gamma: float) -> None:
+    logits = torch.tensor([[120.0, -120.0], [-120.0, 120.0], [90.0, -500.0]], requires_grad=True)
+    truth = torch.tensor([[1.0, 1.0], [0.0, 0.0], [math.nan, math.nan]])
+    masked_loss(logits, truth, gamma=gamma).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad[2] == 0).all()
+
+
 def test_balanced_sampling_draws_each_combination_equally_often() -> None:
     truth = torch.tensor([[1.0, 0.0]] * 90 + [[0.0, 1.0]] * 9 + [[math.nan, 1.0]])
     shares = combination_weights(truth)

@@ -21,6 +21,14 @@ class Label(Strict):
     column: str = Field(min_length=1)  # its column in the expert's sheets, compared without case, spaces, punctuation
 
 
+class Imbalance(Strict):
+    """What training does about rare labels; all off as shipped, because each shifts the probabilities."""
+
+    pos_weight: bool  # a label's positives weigh as much as its negatives
+    focal_gamma: float = Field(ge=0, le=10)  # Lin et al. 2017; 0 is plain cross-entropy
+    balanced_sampling: bool  # each combination of labels is drawn equally often
+
+
 def label_name(name: str) -> str:
     """Return the name of a label; raises ValueError, with what is expected, where tables could not hold it."""
     if not NAME.fullmatch(name) or name in RESERVED:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.common.core.errors import Problem, raise_all
 from stages.common.core.tables import LABEL_COLUMNS, read_table
@@ -52,3 +54,14 @@ def _bad_cells(table: pd.DataFrame, label: str, path: Path) -> list[Problem]:
         Problem(f"{path}, frame {frame}, column {label}", "not a label", "1, 0 or blank", repr(cell), "Mend the sheet.")
         for frame, cell in pairs
     ]
+
+
+def combination_shares(truth: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (N,) shares that add up to 1, with which each combination of labels is drawn equally often.
+
+    Args:
+        truth: (N, L) 1, 0 or NaN; a combination with unknown labels is one of its own.
+    """
+    _, of, count = np.unique(np.nan_to_num(truth, nan=-1), axis=0, return_inverse=True, return_counts=True)
+    shares: NDArray[np.float64] = 1.0 / (len(count) * count[of.ravel()])
+    return shares

@@ -51,6 +51,7 @@ from stages.common.features import (
     unusable,
 )
 from stages.common.networks.models import build, giga_operations
+from stages.sequence.leaning import uninformed
 from stages.sequence.params import SMOOTHERS, Entry, Section, Shared, disjoint_folds, params_of
 from stages.sequence.stretches import alone, cut, refuse_shared_clips, seconds
 from stages.sequence.systems import Answered, Fold, markov_answers, median_answers, network_answers
@@ -75,14 +76,16 @@ def inputs_of(entry: Entry, params: Shared, frames: int) -> dict[tuple[str, str]
     return files
 
 
-def fold_of(protocol: str, fold: str, frames: pd.DataFrame, truth: NDArray[np.float32], section: Section) -> Fold:
+def fold_of(protocol: str, fold: str, frames: pd.DataFrame, truth: NDArray[np.float32], params: Any) -> Fold:
     """Return the sides of one fold as stretches; the truth of its test rows is blanked."""
+    section: Section = params.sequence
     sides = read_sides(protocol, int(fold), frames)
     refuse_shared_clips(frames, sides, f"{DATA}/split/{protocol}.csv, fold {fold}")
     times, hidden = seconds(frames, section.assumed_rate_hz), truth.copy()
     hidden[sides["test"]] = np.nan
     stretches = {side: cut(frames, rows, times, section.gap_s) for side, rows in sides.items()}
-    return Fold(f"{protocol}/{fold}", hidden, sides, stretches)
+    leaning = uninformed(hidden[sides["train"]], params.train.imbalance)
+    return Fold(f"{protocol}/{fold}", hidden, sides, stretches, leaning)
 
 
 def answer(entry: Entry, path: Path, fold: Fold, section: Section, seed: int) -> Answered:
@@ -148,7 +151,7 @@ def main() -> None:
         folder.mkdir()
         operations = network_operations(entry.features, len(labels))
         for (protocol, key), path in files.items():
-            fold = fold_of(protocol, key, frames, truth, params.sequence)
+            fold = fold_of(protocol, key, frames, truth, params)
             warn_alone(system, fold, len(frames), params.sequence.gap_s)
             answered = answer(entry, path, fold, params.sequence, params.seed)
             out = folder / fold.name / str(params.seed) / system

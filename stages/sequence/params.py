@@ -6,7 +6,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 from stages.common.core.errors import Problem, raise_all
 from stages.common.core.params import Strict, one_entry
-from stages.common.labels import Label, LabelName
+from stages.common.labels import Imbalance, Label, LabelName
 from stages.common.protocols import PATIENT_DISJOINT, FoldKey, Nothing, Protocol, declared
 from stages.sequence.networks import Shape
 
@@ -85,9 +85,13 @@ class Shared(Strict):
 
 
 def params_of(system: str) -> type[Shared]:
-    """Return the class of what this run reads: the shared keys and its own entry of `sequences`, no other's."""
-    section: Any = one_entry(system, Entry)
-    return create_model("Params", __base__=Shared, sequences=(section, ...))
+    """Return the class of what this run reads: the shared keys and its own entry of `sequences`, no other's.
+
+    Of section `train` it reads `imbalance` alone, which tells what the network's probabilities lean on.
+    """
+    section, train = one_entry(system, Entry), one_entry("imbalance", Imbalance)
+    more: dict[str, Any] = {"sequences": (section, ...), "train": (train, ...)}
+    return create_model("Params", __base__=Shared, **more)
 
 
 def disjoint_folds(params: Shared) -> dict[str, list[str]]:

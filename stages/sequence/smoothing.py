@@ -42,7 +42,7 @@ class Chain:
 
     Attributes:
         up, down: (L,) changes a second to present, and to absent.
-        prevalence: (L,) share of frames with the label: where a stretch begins, and what probabilities lean on.
+        prevalence: (L,) share of frames with the label: where a stretch begins.
     """
 
     up: Values
@@ -80,13 +80,16 @@ def chain_of(stretches: Sequence[Stretch], truth: NDArray[np.float32]) -> Chain:
     return Chain(up, down, (yes + 1) / (known + 2))  # Laplace's rule: never 0 or 1
 
 
-def evidence(probabilities: Values, chain: Chain, temperature: float) -> Values:
-    """Return log P(picture | present) / P(picture | absent): tempered logits less the prevalence.
+def evidence(probabilities: Values, leaning: Values, temperature: float) -> Values:
+    """Return log P(picture | present) / P(picture | absent): tempered logits less what they lean on.
 
-    At 1 a frame alone says what the network said of it; above, each frame counts for less than a whole witness, because
-    neighbours err alike; far above, only the prevalence is left.
+    Args:
+        probabilities: (T, L) of a network.
+        leaning: (L,) what it says where a picture tells it nothing (`stages.sequence.leaning`).
+        temperature: at 1 a frame counts as the network counted it; above, for less than a whole witness, because
+            neighbours err alike; far above, only the prevalence is left.
     """
-    told: Values = (logit(np.clip(probabilities, CLIP, 1 - CLIP)) - logit(chain.prevalence)) / temperature
+    told: Values = (logit(np.clip(probabilities, CLIP, 1 - CLIP)) - logit(leaning)) / temperature
     return told
 
 

@@ -27,12 +27,14 @@ class Fold:
         truth: (N, L) 1, 0 or NaN; rows of the test side are NaN, so that nothing can look at them.
         sides: side -> rows.
         stretches: side -> stretches.
+        leaning: (L,) what the network says where a picture tells it nothing.
     """
 
     name: str
     truth: NDArray[np.float32]
     sides: dict[str, Rows]
     stretches: dict[str, list[Stretch]]
+    leaning: Values
 
     @property
     def held_out(self) -> list[Stretch]:
@@ -106,7 +108,7 @@ def markov_answers(probabilities: Values, fold: Fold, section: Section, by: Choo
     run = filtered if section.causal else smoothed
 
     def follow(temperature: float, stretch: Stretch) -> Values:
-        return run(evidence(probabilities[stretch.rows], chain, temperature), stretch.times_s, chain)
+        return run(evidence(probabilities[stretch.rows], fold.leaning, temperature), stretch.times_s, chain)
 
     chosen = _chosen(section.temperature, by, follow, fold)
     return Answered(_of_all(partial(follow, chosen), fold), {"temperature": chosen}, 0)

@@ -50,7 +50,7 @@ def constant_labels(logits: Tensor, truth: Tensor) -> list[int]:
         logits: (N, L).
         truth: (N, L), NaN where unknown.
     """
-    answers = (logits > 0).cpu().numpy()
+    answers = (logits >= 0).cpu().numpy()
     known = truth.cpu().numpy()
     return [
         label

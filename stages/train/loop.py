@@ -67,8 +67,8 @@ class Learning:
 
 def learning_of(network: nn.Module, head: str, train: Pictures, recipe: Recipe, group: Group = ALONE) -> Learning:
     """Return a training that is about to begin."""
-    positives = positive_weights(train.truth) if recipe.pos_weight else None
     shares = combination_weights(train.truth) if recipe.balanced_sampling else None
+    positives = positive_weights(train.truth, shares) if recipe.pos_weight else None
     optimizer = optimizer_of(network, head, recipe)  # first: it says which weights have a gradient
     return Learning(network, group.joined(network), head, recipe, optimizer, positives, shares, group)
 

@@ -2,10 +2,11 @@
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from stages.common.truth import combination_shares
 
 
 def masked_loss(
@@ -27,9 +28,10 @@ def masked_loss(
             the losses of all parts add up to the batch's. None: these are the batch.
     """
     known, target = ~truth.isnan(), truth.nan_to_num()
+    logits = torch.where(known, logits, 0.0)  # an unknown label's gradient is nought, not nought times infinity
     losses = binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=positives)
-    if gamma:
-        losses = losses * torch.sigmoid(torch.where(target > 0, -logits, logits)) ** gamma
+    if gamma:  # as a power of e: the slope of x^gamma at nought is infinite for gamma below 1
+        losses = losses * torch.exp(gamma * logsigmoid(torch.where(target > 0, -logits, logits)))
     count = known if whole is None else ~whole.isnan()
     return (losses * known).sum() / count.sum().clamp(min=1)
 
@@ -39,21 +41,22 @@ def coin_loss(truth: Tensor, positives: Tensor | None = None, gamma: float = 0.0
     return float(masked_loss(torch.zeros_like(truth), truth, positives, gamma))
 
 
-def positive_weights(truth: Tensor) -> Tensor:
-    """Return (L,) negatives a positive among the known labels: both classes then weigh the same; 1 where one lacks."""
-    positive, negative = (truth == 1).sum(0), (truth == 0).sum(0)
+def positive_weights(truth: Tensor, shares: Tensor | None = None) -> Tensor:
+    """Return (L,) negatives a positive among the known labels: both classes then weigh the same; 1 where one lacks.
+
+    Args:
+        truth: (N, L) 1, 0 or NaN.
+        shares: (N,) with which the pictures are drawn; None: each once. What sampling evens out is not weighed again.
+    """
+    each = torch.ones(len(truth), dtype=torch.float64) if shares is None else shares
+    positive, negative = (((truth == value) * each.to(truth.device)[:, None]).sum(0) for value in (1, 0))
     both = (positive > 0) & (negative > 0)
-    return torch.where(both, negative / positive.clamp(min=1), torch.ones_like(negative, dtype=torch.float32))
+    return torch.where(both, negative / positive.where(both, 1.0), 1.0).float()
 
 
 def combination_weights(truth: Tensor) -> Tensor:
-    """Return (N,) shares with which pictures are drawn so that each combination of labels comes equally often.
-
-    A combination with unknown labels is one of its own.
-    """
-    known = truth.nan_to_num(-1).cpu().numpy()
-    _, of, count = np.unique(known, axis=0, return_inverse=True, return_counts=True)
-    return torch.from_numpy(1.0 / (len(count) * count[of.ravel()]))
+    """Return (N,) shares with which pictures are drawn so that each combination of labels comes equally often."""
+    return torch.from_numpy(combination_shares(truth.cpu().numpy()))
 
 
 def batches(count: int, batch_size: int, generator: torch.Generator, shares: Tensor | None = None) -> list[Tensor]:

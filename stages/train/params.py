@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model, field_validator
 
 from stages.common.core.params import Strict, one_entry
-from stages.common.labels import Label, LabelName
+from stages.common.labels import Imbalance, Label, LabelName
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.recipe import Recipe
@@ -19,14 +19,6 @@ class KeptEpoch(Strict):
     frame: Kept
     patient: Kept
     leave_one_patient_out: Kept
-
-
-class Imbalance(Strict):
-    """What is done about rare labels; all off as shipped, because each shifts the probabilities."""
-
-    pos_weight: bool  # a label's positives weigh as much as its negatives
-    focal_gamma: float = Field(ge=0, le=10)  # Lin et al. 2017; 0 is plain cross-entropy
-    balanced_sampling: bool  # each combination of labels is drawn equally often
 
 
 class Train(Strict):

@@ -8,6 +8,8 @@ from stages.common.core.errors import PipelineError
 from stages.common.networks.vision import torchvision
 
 SIZE_PX = 224  # torchvision's own
+_TOO_SMALL = (RuntimeError, ValueError, AssertionError)
+TRIED_PX = (64, 75, 96, 128, 160, 192, SIZE_PX, 299)  # sizes that a message may propose; Inception takes none below 75
 FLOPS_A_MULTIPLY_ADD = 2
 
 
@@ -33,6 +35,8 @@ def build(architecture: str, classes: int, size_px: int = SIZE_PX) -> nn.Module:
             f"params.yaml: size_px: expected a size that {architecture} can divide, got {size_px} px ({error}). "
             f"Set size_px to {SIZE_PX}, or drop the architecture."
         ) from error
+    if isinstance(network, torchvision.models.SqueezeNet):
+        network.classifier[2] = nn.Identity()  # a rectifier behind the layer that answers: it could never say no
     if not any(isinstance(module, _NORMS) for module in network.modules()):
         _initialise_for_rectifiers(network)
     return network
@@ -51,12 +55,13 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 def _of_its_own(architecture: str, size_px: int) -> dict[str, object]:
-    """Return what a family's builder must be told: its input's size, or to give one answer in training too."""
+    """Return what a family's builder must be told: its input's size and scale, to give one answer in training too."""
     families: dict[str, dict[str, object]] = {
         "vit_": {"image_size": size_px},
         "maxvit": {"input_size": (size_px, size_px)},
-        "googlenet": {"aux_logits": False, "init_weights": True},
-        "inception_v3": {"aux_logits": False, "init_weights": True},
+        # their ImageNet weights want inputs scaled otherwise than all others' do: the network itself sees to it
+        "googlenet": {"aux_logits": False, "init_weights": True, "transform_input": True},
+        "inception_v3": {"aux_logits": False, "init_weights": True, "transform_input": True},
     }
     return next((own for family, own in families.items() if architecture.startswith(family)), {})
 
@@ -130,10 +135,23 @@ def refuse_small_pictures(network: nn.Module, architecture: str, size: int) -> N
         PipelineError: pictures of `size` px are too small for the network.
     """
     try:
-        with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, ValueError, AssertionError) as error:
+        _answer_blank(network, size)
+    except _TOO_SMALL as error:
+        enough = next((tried for tried in TRIED_PX if tried > size and _takes(network, tried)), SIZE_PX)
         raise PipelineError(
             f"params.yaml: size_px: expected pictures large enough for {architecture}, got {size} px ({error}). "
-            "Set size_px to 64 or more, or drop the architecture."
+            f"Set size_px to {enough}, or drop the architecture."
         ) from error
+
+
+def _takes(network: nn.Module, size: int) -> bool:
+    try:
+        _answer_blank(network, size)
+    except _TOO_SMALL:
+        return False
+    return True
+
+
+def _answer_blank(network: nn.Module, size: int) -> None:
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, size, size))
