@@ -164,8 +164,7 @@ def progress(
 def _losses(file: Path, other: str | None) -> list[float]:
     try:
         text = file.read_text(encoding="utf-8")
-        return (
-            [] if text == other else [float(value) for value in pd.read_csv(StringIO(text), sep="\t")["loss"].dropna()]
-        )
+        losses = pd.read_csv(StringIO(text), sep="\t")["loss"].dropna()
+        return [] if text == other else losses.astype(float).tolist()
     except (OSError, ValueError, KeyError):  # not there yet, or a line half written
         return []

@@ -28,6 +28,7 @@ from stages.common.networks.weights import IMAGENET, LIST, RANDOM
 
 TRANSFER = Kind("transfer")
 GIVEN = "given"  # in profiles/transfer.yaml: what --weights names
+DIGITS = 7  # of a hash, as Git shows one
 WEIGHTS, SHA256 = "train.weights", "train.weights_sha256"
 CAUTION = (
     "Weights from phantoms have seen no infant; what they gain is measured here on whatever cohort the profile names. "
@@ -35,11 +36,14 @@ CAUTION = (
 )
 
 
-def label_of(weights: str) -> str:
-    """Return what the experiments of some weights are called after: the file's or folder's name, in small letters."""
+def label_of(weights: str, digest: str | None) -> str:
+    """Return what the experiments of some weights are called after: the file's or folder's name and their hash.
+
+    In small letters. The hash tells weights of one name apart: pretrained anew, they are other experiments.
+    """
     path = Path(weights)
     name = path.stem if path.is_file() else path.name
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", f"{name} {digest[:DIGITS] if digest else ''}".lower()).strip("-")
 
 
 def digest_of(weights: str) -> str | None:
@@ -113,7 +117,8 @@ def main() -> None:
         return
     transfer = read_file(TRANSFER.file, Compared)
     if asked.command == "queue":
-        one = (label_of(asked.weights), asked.weights, digest_of(asked.weights))
+        digest = digest_of(asked.weights)
+        one = (label_of(asked.weights, digest), asked.weights, digest)
         queue(TRANSFER, with_weights(transfer, [one]), asked.only, asked.dry)
     else:
         there = experiments_in(exp_show(asked.rev), TRANSFER.prefix)

@@ -68,9 +68,13 @@ def test_several_weights_stand_in_one_table_and_are_told_apart_by_what_was_run()
 def test_weights_are_named_and_hashed(tmp_path: Path) -> None:
     file = tmp_path / "VGG16_features.fp16.safetensors"
     file.write_bytes(b"weights")
-    assert label_of(str(file)) == "vgg16-features-fp16"
-    assert digest_of(str(file)) == hashlib.sha256(b"weights").hexdigest()
-    assert label_of("imagenet") == "imagenet"
+    digest = digest_of(str(file))
+    assert digest == hashlib.sha256(b"weights").hexdigest()
+    assert label_of(str(file), digest) == f"vgg16-features-fp16-{digest[:7]}"
+    assert label_of("imagenet", digest_of("imagenet")) == "imagenet"
+    same = {label_of(f"weights/{name}", None) for name in ("a/Phantom_30", "b/phantom-30")}
+    apart = {label_of(f"weights/{name}", sha) for name, sha in (("a/Phantom_30", "1" * 64), ("b/phantom-30", "2" * 64))}
+    assert (len(same), len(apart)) == (1, 2)  # of one name, told apart by their hash
     assert digest_of("imagenet") is None
     for wrong in (str(tmp_path), str(tmp_path / "none.pth"), "random"):
         with pytest.raises(PipelineError, match=r"expected imagenet, a file, or a folder with SHA256SUMS"):
