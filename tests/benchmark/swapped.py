@@ -51,14 +51,20 @@ def swap_labels(table: pd.DataFrame, labels: list[str], seed: int = 0) -> pd.Dat
     return swapped
 
 
-def auc_by_infant(said: pd.DataFrame, truth: pd.DataFrame, labels: list[str]) -> float:
-    """Return the mean over labels of the mean ROC AUC over the infants with frames of both kinds."""
+def aucs_by_infant(said: pd.DataFrame, truth: pd.DataFrame, labels: list[str]) -> dict[str, list[float]]:
+    """Return label -> the ROC AUC of each infant with frames of both kinds."""
     known = truth.merge(said, on="frame_id", suffixes=("", "_said"))
-    means = []
-    for label in labels:
-        areas = patient_aucs(known[label].to_numpy(float), known[f"{label}_said"], known["patient"].to_numpy(object))
-        means.append(np.mean(list(areas.values())))
-    return float(np.mean(means))
+    infants = known["patient"].to_numpy(object)
+    return {
+        label: list(patient_aucs(known[label].to_numpy(float), known[f"{label}_said"], infants).values())
+        for label in labels
+    }
+
+
+def figures_of(areas: dict[str, list[float]]) -> dict[str, Any]:
+    """Return the mean over labels of their means over infants, and each label's areas."""
+    mean = float(np.mean([np.mean(of) for of in areas.values()]))
+    return {"auc": round(mean, 3), "infants": {label: [round(one, 3) for one in of] for label, of in areas.items()}}
 
 
 def answers(root: Path, protocol: str, folds: list[str], seed: int, folder: str, system: str) -> pd.DataFrame:
@@ -69,10 +75,10 @@ def answers(root: Path, protocol: str, folds: list[str], seed: int, folder: str,
 
 
 def measure() -> dict[str, Any]:
-    """Train a twin of every system and score both."""
+    """Train a twin of every system and score both; return the figures below the name of the protocol."""
     params = read_params_file(ROOT / "params.yaml")
     protocol, folds = list(declared({"patient": {}}, params["folds"]).items())[-1]
-    labels, truth = list(params["labels"]), pd.read_csv(ROOT / LABELS)
+    labels, seed, truth = list(params["labels"]), params["seed"], pd.read_csv(ROOT / LABELS)
     systems = {
         **dict.fromkeys(params["architectures"], ""),
         **{name: f"classify/{name}" for name in params["baselines"]},
@@ -80,21 +86,15 @@ def measure() -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory() as name:
         twin = _trained_twin(Path(name) / "swapped", protocol, folds, params)
-        scores = {
-            key: {
-                system: auc_by_infant(answers(root, protocol, folds, params["seed"], place, system), truth, labels)
-                for system, place in systems.items()
+        figures = {
+            system: {
+                key: figures_of(aucs_by_infant(answers(root, protocol, folds, seed, place, system), truth, labels))
+                for key, root in {"true": ROOT, "twin": twin}.items()
             }
-            for key, root in {"auc": ROOT, "auc_of_twin": twin}.items()
+            for system, place in systems.items()
         }
-    figures = {name: {key: round(of[name], 3) for key, of in scores.items()} for name in systems}
     size = {"frames": len(truth), **{key: params[key] for key in ("size_px", "epochs")}}
-    return {
-        **size,
-        "protocol": protocol,
-        "infants": len(folds) if protocol == LEAVE_ONE_OUT else "test",
-        "systems": figures,
-    }
+    return {protocol: {**size, "systems": figures}}
 
 
 def _trained_twin(folder: Path, protocol: str, folds: list[str], params: dict[str, Any]) -> Path:
