@@ -31,7 +31,8 @@ evidence.json, everything over test rows but where it says validation:
                   pairs is null and the sentence says that this cohort cannot separate the models
       time        [the same of each model over frames in time against the network it reads, p_holm, sentence, why]: the
                   sentence says plainly whether time helps; negative differences are for time
-      win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
+      win_shares  validation, test -> {shares: {model: share}, no_winner, patients, distinct (resamples that differ),
+                  why}; below five patients shares is null
       seeds       {seeds, models: {network: {macro F1, loss of the rule: {values (a seed each), lowest, highest,
                   spread}}}, why}: what chance in training does; the first seed is that of all other figures
 
