@@ -1,4 +1,4 @@
-"""What the report says aloud beside its comparison: few infants, no interval, no better than chance, whose rule it is."""
+"""What the report says aloud beside its comparison: few infants, no interval, no better than chance."""
 
 from math import comb
 from pathlib import Path

@@ -82,7 +82,9 @@ READING = (
     "Without any error (or any success) the bound is exact and counts a patient as one case, the worst there can be: "
     "it can be wider than with a single error, because nothing is then known of how errors cluster.",
     "F1, ROC AUC and average precision are means over patients with their range, which is no confidence interval.",
-    "Decisions are pooled over folds, scores never: each area is taken within one patient.",
+    "One patient with both hits and others shows nothing of the next: its interval is 0 to 1, whatever its frames say.",
+    "Decisions are pooled over folds. Each area here is taken within one patient; an area over the scores of several "
+    "patients is the study's, stands in the comparison of protocol frame alone, and is named pooled there.",
     "Training seeds show the noise of optimisation: they are no patients, and never enter an interval.",
     "No interval or test corrects for a leaking protocol.",
 )

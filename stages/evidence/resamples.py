@@ -1,4 +1,4 @@
-"""How often each model wins the doctor's rule when other patients of the same kind had come.
+"""How often each model wins the doctor's rule when the patients are drawn again.
 
 Patients are drawn with replacement, all their frames with them. The rule is then judged on sums over patients, so all
 resamples are a few matrix products: no frame is touched twice, whatever their number. `judge` and `winner_of` say the

@@ -95,7 +95,9 @@ def _intervals(data: Data, protocol: str, metric: str) -> Chart | None:
     ends = {"x": alt.X("low:Q", title=None), "x2": "high:Q"}
     several, alone = (base.transform_filter(f"datum.patients {which} 1") for which in (">", "=="))
     dashed = alone.mark_rule(strokeWidth=2, strokeDash=DASHED).encode(**ends)
-    told = alone.mark_text(align="right", dy=-8, text=ONE).encode(x=alt.datum(1), color=alt.value("currentColor"))
+    told = alone.mark_text(align="right", dy=-7, fontSize=10, text=ONE).encode(
+        x=alt.datum(1), color=alt.value("currentColor")
+    )
     bars = several.mark_rule(strokeWidth=2).encode(**ends) + dashed + told
     middle = base.mark_point(filled=True, size=90, opacity=1, shape="diamond").encode(
         x=unit, tooltip=["model:N", "value:Q", "low:Q", "high:Q", "patients:Q"]
