@@ -81,7 +81,10 @@ def test_a_choice_that_rests_on_one_patient_says_so_where_it_is_named(apart: Pat
     page, chosen = page_of(apart)
     assert chosen["patient"]["few_patients"] == {"false_negative_rate of cord": 1}
     sentence = next(line for line in page.splitlines() if line.startswith("Chosen on validation"))
-    assert "**TOO FEW PATIENTS: this choice rests for false negative rate of cord on 1 patient" in sentence
+    assert (
+        "**TOO FEW PATIENTS: this choice rests on 1 patient for the false negative rate of cord; 2 are needed.**"
+        in sentence
+    )
     assert "not estimable) |" not in page
 
 

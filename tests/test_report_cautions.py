@@ -37,12 +37,12 @@ def drawn(data: Data, name: str, section: Any) -> str:
 
 def test_a_choice_that_rests_on_one_infant_says_so_wherever_it_is_named(data: Data) -> None:
     data.results["selected"]["patient"]["few_patients"] = {"false_negative_rate of cord": 1}
-    rests = "false negative rate of cord on 1 infant"
-    assert f"takes alexnet under patient, WHICH RESTS FOR {rests}: too few." in ways_of_choosing(data)
-    assert f"<strong>Too few infants: the choice of alexnet rests for {rests}.</strong>" in drawn(
+    rests = "1 infant for the false negative rate of cord"
+    assert f"takes alexnet under patient, WHICH RESTS ON {rests}: too few." in ways_of_choosing(data)
+    assert f"<strong>Too few infants: the choice of alexnet rests on {rests}.</strong>" in drawn(
         data, "comparison", comparison
     )
-    assert f"<strong>which rests for {rests}: too few</strong>" in drawn(data, "study", study)
+    assert f"<strong>which rests on {rests}: too few</strong>" in drawn(data, "study", study)
     items = filled(read_checklist("claim_2024"), facts(data))["items"]
     assert rests in next(item["says"] for item in items if item["item"] == "26")
     assert cautions(data, "frame") == []

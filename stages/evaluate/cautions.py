@@ -28,8 +28,8 @@ def choice(chosen: Mapping[str, Any], protocol: str) -> str:
 
 
 def _rests_on(few: Mapping[str, int]) -> str:
-    each = [f"{name.replace('_', ' ')} on {_patients(count)}" for name, count in few.items()]
-    return f" **TOO FEW PATIENTS: this choice rests for {', '.join(each)}; it is not estimable.**" if each else ""
+    each = [f"{_patients(count)} for the {name.replace('_', ' ')}" for name, count in few.items()]
+    return f" **TOO FEW PATIENTS: this choice rests on {', '.join(each)}; {ENOUGH} are needed.**" if each else ""
 
 
 def _patients(count: int) -> str:

@@ -144,7 +144,7 @@ def ways_of_choosing(data: Data) -> str:
     few = rests_on(data.results["selected"][headline]["few_patients"])
     study = (
         f"The study's way of choosing (validation rows, thresholds {at}; the comparison follows it) "
-        f"takes {winner or 'no model'} under {words(headline)}{f', WHICH RESTS FOR {few}: too few' if few else ''}."
+        f"takes {winner or 'no model'} under {words(headline)}{f', WHICH RESTS ON {few}: too few' if few else ''}."
     )
     return f"{study} {_bedside_way(bedside['protocols'][headline]['winner'], headline)}"
 

@@ -21,15 +21,15 @@ def not_estimable(data: Data, protocol: str) -> dict[str, str]:
 
 
 def rests_on(few: Mapping[str, int]) -> str:
-    """Return `false negative rate of cord on 1 infant` of the rates that too few infants stand behind; else empty."""
-    return listed([f"{words(name)} on {count(patients, 'infant')}" for name, patients in few.items()])
+    """Return `1 infant for the false negative rate of cord` of what too few infants stand behind; else empty."""
+    return listed([f"{count(patients, 'infant')} for the {words(name)}" for name, patients in few.items()])
 
 
 def cautions(data: Data, protocol: str) -> list[str]:
     """Return one protocol's sentences: what its choice rests on, what is not estimable, where its winner is no use."""
     chosen = data.results["selected"][protocol]
     winner, few = chosen["winner"], rests_on(chosen["few_patients"])
-    said = [f"Too few infants: the choice of {winner or 'no model'} rests for {few}."] if few else []
+    said = [f"Too few infants: the choice of {winner or 'no model'} rests on {few}."] if few else []
     lonely = [f"{words(label)} ({why})" for label, why in not_estimable(data, protocol).items()]
     said += [f"Not estimable on test: {listed(lonely)}; what is shown is of these infants alone."] if lonely else []
     worse = _worse_than_chance(data, protocol, winner) if winner else []
