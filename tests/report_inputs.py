@@ -114,7 +114,8 @@ class Made:
         return {"min": middle - 0.1, "median": middle, "max": middle + 0.1} if self.estimable else None
 
     def selected_json(self) -> dict[str, Any]:
-        return {protocol: {"winner": self.models[0] if self.estimable else None} for protocol in self.protocols}
+        winner, few = self.models[0] if self.estimable else None, {} if self.estimable else {"sensitivity of cord": 0}
+        return {protocol: {"winner": winner, "few_patients": dict(few)} for protocol in self.protocols}
 
     def labels_json(self) -> dict[str, Any]:
         each = {"positive": 10, "negative": 20, "unknown": 1, "share": 0.333333}
@@ -236,15 +237,22 @@ class Made:
             "macro F1",
             *(f"{label} {area}" for label in self.labels for area in ("ROC AUC", "average precision")),
         ]
-        named = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
+        named: dict[str, Any] = {"named_beforehand": "the winner against the simplest", "caveat": None, "why": self.why}
+        named |= {"simplest_first": list(reversed(self.models))}
         compared = {
             "models": [self.models[0], self.models[-1]], "losses": [0.1, 0.2], "difference": -0.1, "patients": 2,
             "better": 2, "worse": 0, "ties": 0, "per_patient": dict.fromkeys(self.patients, -0.1),
             "own_per_patient": dict.fromkeys(self.patients, -0.05), "p": 0.5, "smallest_p": 0.5,
             "smallest_p_without_ties": 0.5, "exact": True,
         }  # fmt: skip
-        shares = {"shares": dict.fromkeys(self.models, 0.5), "no_winner": 0.0, "patients": 2, "why": None}
-        none = {"shares": None, "no_winner": None, "patients": 0, "why": LEFT_OUT}
+        shares = {
+            "shares": dict.fromkeys(self.models, 0.5),
+            "no_winner": 0.0,
+            "patients": 5,
+            "distinct": 126,
+            "why": None,
+        }
+        none = {"shares": None, "no_winner": None, "patients": 0, "distinct": 0, "why": LEFT_OUT}
         protocol = {
             "honest": True, "flag": None, "patients": 2, "frames": 60,
             "models": {
@@ -280,11 +288,14 @@ class Made:
             "label": "cord",
             "probe": "frame_index",
             "auc": 0.7,
+            "lowest": 0.61,
+            "highest": 0.83,
             "patients": 2,
             "names": ["P001", "P002"],
             "reasons": ["AUC 0.7"],
         }
         flag |= {"strong": True, "share_of_excess": {self.models[0]: 0.8}, "weak_models": []}
+        flag |= {"no_better_than_chance": {}}
         probe = entry | {"why": self.why, "flagged": True, "reasons": ["AUC 0.7"], "casts_doubt_on": [self.models[0]]}
         of_label = {"models": dict.fromkeys(self.models, entry | {"why": self.why}), "probes": {"frame_index": probe}}
         gaps = {model: {"Accuracy": gap, "cord patient-wise ROC AUC": gap} for model in self.all}

@@ -69,8 +69,8 @@ def test_every_check_that_can_runs_on_every_protocol_and_finds_nothing(workspace
         assert of["columns"] == COLUMNS
         compared = {check["check"]: check["compared"] for check in of["checks"]}
         assert compared.pop("totals") == 0
-        # leave-one-patient-out prints means over patients: its areas cannot be held to pooled counts
-        assert (compared.pop("area_from_answers") > 0) == (protocol != "leave_one_patient_out")
+        # where patients are apart areas are means over patients: they cannot be held to pooled counts
+        assert (compared.pop("area_from_answers") > 0) == (protocol == "frame")
         assert min(compared.values()) > 0
         assert compared["rounding"] > 5 * 15
         assert all(check["why"] for check in of["checks"] if not check["compared"])
@@ -117,7 +117,7 @@ def test_a_mistake_of_ours_stops_the_stage_with_one_message(
 def test_areas_of_ours_that_come_from_answers_stop_the_stage(small: Path) -> None:
     def edit(content: Any) -> None:
         for label in ("bad_quality", "cord", "fluid"):
-            content[f"{label} ROC AUC"] = content[f"{label} balanced accuracy"]
+            content[f"{label} pooled ROC AUC"] = content[f"{label} balanced accuracy"]
 
     change(small / "metrics/models/frame/vgg16.json", edit)
     with pytest.raises(PipelineError, match=r"vgg16, ROC AUC of bad_quality, cord, fluid: .* computed without scores"):

@@ -200,7 +200,24 @@ def test_what_is_not_estimable_is_null_with_a_reason(shared: Path) -> None:
         for model in protocol["models"].values():
             for entry in model.values():
                 ends = entry.get("low", entry.get("lowest"))
-                assert (entry["value"] is None or ends is None) == (entry["why"] is not None)
+                silent = entry.get("method") == "none from one patient"  # 0 to 1: an interval that says nothing
+                assert (entry["value"] is None or ends is None or silent) == (entry["why"] is not None)
+                assert not silent or (entry["low"], entry["high"], entry["patients"]) == (0, 1, 1)
+
+
+def test_one_patient_with_the_cases_has_an_interval_from_0_to_1(own: Path) -> None:
+    labels = own / "data/label_merge/labels.csv"
+    table, split = pd.read_csv(labels), pd.read_csv(own / "data/split/patient.csv")
+    on_test = table["frame_id"].isin(split.loc[split["side"] == "test", "frame_id"])
+    one = table.loc[on_test & (table["cord"] == 1), "patient"].iloc[0]
+    table.loc[on_test & (table["patient"] != one), "cord"] = 0
+    table.astype(dict.fromkeys(LABELS, "Int8")).to_csv(labels, index=False)
+    evidence.main()
+    entry = read(own)["protocols"]["patient"]["models"]["vgg16"]["cord sensitivity"]
+    assert 0 < entry["numerator"] < entry["denominator"]
+    assert (entry["low"], entry["high"], entry["patients"]) == (0, 1, 1)
+    rows = pd.read_csv(own / "metrics/plots/evidence_intervals.csv").set_index(["protocol", "model", "metric"])
+    assert rows.loc[("patient", "vgg16", "cord sensitivity"), ["low", "high", "patients"]].tolist() == [0, 1, 1]
 
 
 def test_same_inputs_same_bytes(own: Path) -> None:
@@ -216,8 +233,8 @@ def test_without_folds_the_patient_protocol_is_the_headline(own: Path) -> None:
     evidence.main()
     assert read(own)["headline"] == "patient"
     validation = read(own)["protocols"]["patient"]["win_shares"]["validation"]
-    assert validation["patients"] == 2
-    assert sum(validation["shares"].values()) + validation["no_winner"] == pytest.approx(1)
+    assert (validation["patients"], validation["distinct"], validation["shares"]) == (2, 3, None)
+    assert "2 patients give 3 resamples" in validation["why"]
 
 
 def test_the_frame_protocol_alone_stays_flagged(own: Path) -> None:
@@ -242,7 +259,7 @@ def test_other_labels_and_nothing_on_test(own: Path) -> None:
     found = read(own)["protocols"]["patient"]
     assert found["models"]["vgg16"]["rib sensitivity"]["why"] == "no case among the test frames"
     assert found["models"]["vgg16"]["rib ROC AUC"]["why"] == "no test patient has the cases"
-    assert found["win_shares"]["test"]["no_winner"] == 1
+    assert found["win_shares"]["test"]["shares"] is None
     assert found["comparison"]["why"]
     assert found["comparison"]["models"] is None or found["comparison"]["p"] is None
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stages.common.evaluation.answers import Answers, Rows
 from stages.common.evaluation.rule import Rule, judge, winner_of
 from stages.evidence.comparison import Losses, all_pairs, compare, losses_of, named_beforehand, sign_flips, spelt
-from stages.evidence.resamples import draw, win_shares, winners
+from stages.evidence.resamples import distinct, draw, win_shares, winners
 
 LABELS = ["bad_quality", "cord", "fluid"]
 RULE = Rule(
@@ -250,4 +250,20 @@ def test_nobody_wins_where_nobody_may() -> None:
 def test_one_patient_is_not_resampled() -> None:
     rows = cohort(patients=1)
     found = win_shares(rows, {"m": guesses(rows, 0.1, 0)}, LABELS, RULE, 200, rng())
-    assert found == {"shares": None, "no_winner": None, "patients": 1, "why": "1 patient: resampling shows nothing"}
+    why = "1 patient gives 1 resample, however many are drawn: shares are shown from 5 patients on"
+    assert found == {"shares": None, "no_winner": None, "patients": 1, "distinct": 1, "why": why}
+
+
+@pytest.mark.parametrize("patients", range(1, 7))
+def test_the_resamples_that_differ_are_the_multisets_of_the_patients(patients: int) -> None:
+    assert distinct(patients) == len({tuple(sorted(drawn)) for drawn in product(range(patients), repeat=patients)})
+
+
+@pytest.mark.parametrize(("patients", "ways"), [(2, 3), (4, 35), (5, 126)])
+def test_shares_are_withheld_below_five_patients(patients: int, ways: int) -> None:
+    rows = cohort(patients=patients)
+    found = win_shares(rows, {"m": guesses(rows, 0.1, 0)}, LABELS, RULE, 200, rng())
+    assert (found["patients"], found["distinct"]) == (patients, ways)
+    assert (found["shares"] is None) == (found["no_winner"] is None) == (patients < 5)
+    told = f"{patients} patients give {ways} resamples, however many are drawn: shares are shown from 5 patients on"
+    assert found["why"] == (told if patients < 5 else None)

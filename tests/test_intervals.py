@@ -65,8 +65,25 @@ def test_what_cannot_be_estimated_says_why() -> None:
     nothing = proportion_interval(np.array([0, 0]), np.array([0, 0]), CONFIDENCE)
     assert (nothing.low, nothing.high, nothing.why) == (None, None, "no case among the test frames")
     alone = proportion_interval(np.array([3, 0]), np.array([9, 0]), CONFIDENCE)
-    assert (alone.low, alone.high) == (None, None)
+    assert (alone.low, alone.high) == (0, 1)  # it allows everything, and is drawn as that
     assert "how patients differ is unknown" in alone.why
+
+
+@pytest.mark.parametrize(("hits", "cases"), [(1, 2), (1, 16), (15, 16), (200, 400), (399, 400)])
+def test_one_patient_allows_all_that_the_formula_and_two_exact_cases_do(hits: int, cases: int) -> None:
+    found = proportion_interval(np.array([hits]), np.array([cases]), CONFIDENCE)
+    low, high, effective = korn_graubard(np.array([float(hits)]), np.array([float(cases)]), CONFIDENCE)
+    assert found.low <= low < high <= found.high
+    assert effective <= 2  # and two exact cases, one of them a hit, leave next to nothing out
+    assert exact(1, 2) == pytest.approx((0.0126, 0.9874), abs=1e-4)
+    none = proportion_interval(np.array([0]), np.array([cases]), CONFIDENCE)
+    assert found.high >= none.high  # an error more is never less doubt
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.5, *RATES])
+@pytest.mark.parametrize("correlation", CORRELATIONS)
+def test_coverage_at_one_patient_is_at_least_95_per_cent(rate: float, correlation: float) -> None:
+    assert coverage(ours, rate, correlation, np.array([60]), number=600) >= 0.95
 
 
 def test_published_interval_is_the_exact_one_where_patients_are_alike() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from stages.common.evaluation.scores import roc_auc
 from stages.leakage.cohort import Cohort, Fold, Pictures
-from stages.leakage.doubt import doubt, reached
+from stages.leakage.doubt import doubt, flags_of, reached, results
 from stages.leakage.params import Probes
 from stages.leakage.pictures import PERCENTS, brightness, grey_of, histogram, look
 from stages.leakage.probes import Found, inputs, judged, patient_aucs, probe_folds
@@ -239,6 +239,22 @@ def test_the_share_explained_is_of_the_excess_over_chance() -> None:
     assert reached(areas(0.4), areas(0.9)) == pytest.approx(-0.25)
     assert reached(areas(0.6), areas(0.504)) == pytest.approx(25)
     assert reached(areas(0.6), areas(0.5)) is None
+
+
+def test_a_model_at_or_below_chance_is_named_with_its_own_area_and_not_cleared() -> None:
+    models = {"good": areas(0.62), "coin": areas(0.5), "worst": areas(0.3821), "none": areas(None)}
+    said = doubt(areas(0.591), models, PROBES)
+    assert said["casts_doubt_on"] == ["good"]
+    assert said["no_better_than_chance"] == {"coin": 0.5, "worst": 0.3821}
+    assert doubt(areas(0.591), {"good": areas(0.5002)}, PROBES)["no_better_than_chance"] == {}
+
+
+def test_a_flag_has_the_range_over_patients_beside_its_mean() -> None:
+    probed = {("patient", 0, "brightness"): Found({"P1": 0.7, "P2": 0.95}, None)}
+    found = results({("patient", 0, "a"): areas(0.4)}, probed, ["cord"], ["patient"], PROBES)
+    flag = flags_of(found)[0]
+    assert (flag["lowest"], flag["auc"], flag["highest"], flag["patients"]) == (0.7, 0.825, 0.95, 2)
+    assert flag["no_better_than_chance"] == {"a": 0.4}
 
 
 def test_a_model_with_less_than_half_of_a_flag_s_excess_is_called_weak() -> None:

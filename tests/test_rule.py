@@ -71,13 +71,52 @@ def test_alone_it_leaves_no_winner(truth: np.ndarray) -> None:
     cunning = np.column_stack([truth[:, 0], np.ones(len(truth)), np.zeros(len(truth))])
     found = {"cunning": judged(truth, cunning)}
     assert winner_of(found) == (None, "no model is eligible; see the reasons of each")
-    whole = selection(found, {"label_copy": judged(truth, truth)}, RULE)
+    whole = selection(found, {"label_copy": judged(truth, truth)}, RULE, "frame")
     assert whole["winner"] is None
-    assert whole["winner_beats_label_copy"] is None
+    assert whole["winner_beats"] == {"baseline": "label_copy", "beats": None}
     assert whole["literal_rule"] == {
+        "of_the_study": True,
         "says": "fewest false positives of fluid + false negatives of cord",
         "winner": "cunning",
     }
+
+
+def test_the_patients_behind_each_rate_are_counted_and_one_alone_is_few(truth: np.ndarray) -> None:
+    rows = rows_of(truth)
+    lonely = np.where(rows.patients == "P002", truth[:, 1], 0)  # P002 alone has a cord; all four have frames without
+    truth = np.column_stack([truth[:, 0], lonely, truth[:, 2]])
+    found = {"a": judged(truth, truth)}
+    whole = selection(found, {"majority": judged(truth, 1 - truth)}, RULE, "patient")
+    behind = {"false_positive_rate of fluid": 4, "false_negative_rate of cord": 1}
+    assert whole["patients"] == behind | {"sensitivity of fluid": 4, "specificity of cord": 4}
+    assert whole["few_patients"] == {"false_negative_rate of cord": 1}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "baseline", "beats"),
+    [("frame", "label_copy", False), ("patient", "majority", True), ("leave_one_patient_out", "majority", True)],
+)
+def test_where_patients_are_apart_the_winner_is_held_against_the_majority(
+    truth: np.ndarray, protocol: str, baseline: str, beats: bool
+) -> None:
+    found = {"fair": judged(truth, with_errors(truth, 20))}
+    baselines = {"label_copy": judged(truth, truth), "majority": judged(truth, with_errors(truth, 100))}
+    assert baselines["label_copy"].loss < found["fair"].loss < baselines["majority"].loss
+    assert selection(found, baselines, RULE, protocol)["winner_beats"] == {"baseline": baseline, "beats": beats}
+
+
+def test_the_literal_rule_is_the_study_s_only_where_the_declared_one_is(truth: np.ndarray) -> None:
+    others = (
+        {"bad_quality": "false_positive_rate"},
+        {"fluid": "false_negative_rate", "cord": "false_positive_rate"},
+        {"fluid": "false_positive_rate"},
+    )
+    for minimise in (RULE.minimise, *others):
+        rule = Rule(minimise=minimise, subject_to={})
+        found = {"a": judge(rows_of(truth), answers(truth), LABELS, rule)}
+        whole = selection(found, found | {"label_copy": found["a"]}, rule, "frame")
+        assert whole["literal_rule"]["of_the_study"] == (minimise not in others)
+        assert whole["patients"].keys() == {f"{rate} of {label}" for label, rate in minimise.items()}
 
 
 def test_a_model_collapsed_in_any_label_cannot_win(truth: np.ndarray) -> None:

@@ -13,11 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from stages.common.allocation import allocate, stratified_sides
 from stages.common.core.errors import PipelineError
 from stages.common.core.tables import SIDES
+from stages.common.protocols import ENOUGH
 from stages.split import __main__ as split
 from stages.split import patient_search
 from stages.split.patient_folds import assign_folds
 from stages.split.patient_search import (
-    ENOUGH,
     Search,
     best_assignment,
     deviation_of,

@@ -12,7 +12,7 @@ from typing import Any
 from stages.audit.table import Block, Claim, Column, Counts, Metric, OfLabel, Table
 from stages.common.core.errors import PipelineError
 from stages.common.core.tables import read_table
-from stages.common.protocols import LEAVE_ONE_OUT, read_split
+from stages.common.protocols import PATIENT_DISJOINT, read_split
 from stages.common.truth import read_labels
 
 METRICS = Path("metrics")
@@ -31,7 +31,7 @@ OF_LABEL: dict[str, Metric] = {
     "specificity": "specificity",
     "F1": "f1",
     "balanced accuracy": "balanced_accuracy",
-    "ROC AUC": "roc_auc",
+    "pooled ROC AUC": "roc_auc",
 }
 DIGITS = 4  # decimals that evaluate prints
 CELLS = {("no", "no"): "TN", ("no", "yes"): "FP", ("yes", "no"): "FN", ("yes", "yes"): "TP"}  # actual, predicted
@@ -58,7 +58,7 @@ def own_table(
     test = test[test["side"] == "test"]
     counts = confusions(METRICS / "plots/confusion.csv", protocol)
     columns = {
-        model: _column(protocol, model, labels, counts, protocol != LEAVE_ONE_OUT and model not in coarse)
+        model: _column(protocol, model, labels, counts, protocol not in PATIENT_DISJOINT and model not in coarse)
         for model in models
     }
     chosen = _json(METRICS / "selected.json")[protocol]
@@ -107,8 +107,8 @@ def _column(
 
 def _of_label(figures: Mapping[str, Any], label: str, counts: Counts, areas: bool) -> OfLabel:
     names = {f"{label} {name}": metric for name, metric in OF_LABEL.items()}
-    if not areas:  # leave one patient out gives means over patients, which no pooled count can give
-        del names[f"{label} ROC AUC"]
+    if not areas:  # where patients are apart they are means over patients, which no pooled count can give
+        del names[f"{label} pooled ROC AUC"]
     block = Block(counts=counts, metrics=_printed(figures, names))
     return OfLabel(FP=figures[f"FP {label}"], FN=figures[f"FN {label}"], block=block)
 

@@ -13,6 +13,7 @@ from stages.common.core.tables import SIDES, SPLIT_COLUMNS, read_table
 
 LEAVE_ONE_OUT = "leave_one_patient_out"
 PATIENT_DISJOINT = ("patient", LEAVE_ONE_OUT)
+ENOUGH = 2  # patients with positives, and with negatives, from which a side's figures of a label are estimable
 Protocol = Literal["frame", "patient"]
 FoldKey = Annotated[str, StringConstraints(pattern=r"^(0|[1-9]\d*)$")]
 

@@ -6,7 +6,8 @@ Reads   data/predictions/<protocol>/<fold>/<seed>/<model>.csv, .json   opens no 
 Writes  metrics/summary.json                    {protocol: {model: macro F1 on test}}
         metrics/models/<protocol>/<model>.json  the study's table, a file a column
         metrics/comparison.csv, comparison.md   the same for people
-        metrics/selected.json                   the chosen model, its thresholds, and why not the others
+        metrics/selected.json                   the chosen model, its thresholds, why not the others, and how many
+                                                patients stand behind each rate that chose
         metrics/plots/*.csv                     the data behind the figures
 
 Choices (thresholds, the winner) read validation rows; test rows are only reported. Models are those that params.yaml
@@ -89,12 +90,12 @@ def histories(params: Params) -> dict[Training, Path]:
     return {training: training.below(CURVES) / "history.csv" for training in trainings(params.networks_alone())}
 
 
-def select(rows: Rows, models: Mapping[str, Answers], params: Params) -> dict[str, Any]:
+def select(protocol: str, rows: Rows, models: Mapping[str, Answers], params: Params) -> dict[str, Any]:
     """Return what selected.json says of one protocol; only validation rows are read."""
     labels = list(params.labels)
     judged = {model: judge(rows, answers, labels, params.evaluate.rule) for model, answers in models.items()}
     baselines = {model: judged.pop(model) for model in BASELINES}
-    chosen = selection(judged, baselines, params.evaluate.rule)
+    chosen = selection(judged, baselines, params.evaluate.rule, protocol)
     for model, entry in chosen["models"].items():
         entry["thresholds"] = models[model].thresholds
     return chosen
@@ -129,9 +130,9 @@ def main() -> None:
     for protocol, (rows, models) in found.items():
         tables[protocol] = {model: figures_of(rows, said, labels, decision, protocol) for model, said in models.items()}
         refuse_different_tests(protocol, tables[protocol])
-    selected = {protocol: select(rows, models, params) for protocol, (rows, models) in found.items()}
+    selected = {protocol: select(protocol, rows, models, params) for protocol, (rows, models) in found.items()}
     pages = [
-        protocol_markdown(protocol, rows, models, tables[protocol], selected[protocol], labels, decision)
+        protocol_markdown(protocol, rows, models, tables[protocol], selected[protocol], labels, params.evaluate)
         for protocol, (rows, models) in found.items()
     ]
     with replacing(OUT / "models") as folder:

@@ -23,7 +23,7 @@ from stages.common.evaluation.scores import (
     roc_auc,
     rounded,
 )
-from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.protocols import PATIENT_DISJOINT
 
 Figures = dict[str, Figure]
 PER_LABEL = {
@@ -45,7 +45,8 @@ def figures_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: De
         answers: the model's answers to them.
         labels: the label columns.
         decision: what GO and stop mean.
-        protocol: with folds, scores of different networks are never pooled, so areas are means over patients.
+        protocol: a patient-disjoint one has areas as means over patients: one patient's scores may all lie above
+            another's. Under `frame` they pool all frames, as the study's table does, and are named so.
     """
     collapsed = None if answers.scores is None else len(collapsed_labels(rows, answers, labels))
     test = rows.on("test")
@@ -64,19 +65,26 @@ def figures_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: De
     areas = _areas(rows, answers, labels, protocol)
     for column, label in enumerate(labels):
         of_label_rates = rates(counts[column])
+        found |= {f"{label} {name}": count for name, count in patients_with(rows, column).items()}
         found |= {f"{label} {name}": of_label_rates[key] for name, key in PER_LABEL.items()}
         found |= {f"{label} {name}": values[column] for name, values in areas.items()}
     return {name: rounded(value) for name, value in found.items()}
 
 
 def _areas(rows: Rows, answers: Answers, labels: Sequence[str], protocol: str) -> dict[str, list[float | None]]:
+    apart = protocol in PATIENT_DISJOINT
+    names = [name if apart else f"pooled {name}" for name in ("average precision", "ROC AUC")]
     if answers.scores is None:  # a baseline says 0 or 1: an area under that is only its balanced accuracy
-        return {"average precision": [None] * len(labels), "ROC AUC": [None] * len(labels)}
-    groups = rows.patients if protocol == LEAVE_ONE_OUT else None
-    return {
-        "average precision": average_precision(rows.truth, answers.scores, groups),
-        "ROC AUC": roc_auc(rows.truth, answers.scores, groups),
-    }
+        return {name: [None] * len(labels) for name in names}
+    groups = rows.patients if apart else None
+    areas = (average_precision(rows.truth, answers.scores, groups), roc_auc(rows.truth, answers.scores, groups))
+    return dict(zip(names, areas, strict=True))
+
+
+def patients_with(rows: Rows, column: int) -> dict[str, int]:
+    """Return how many patients have a frame with the label, and how many one without; most have both."""
+    truth, patients = rows.truth[:, column], rows.patients
+    return {name: len(set(patients[truth == value])) for name, value in (("patients with", 1), ("patients without", 0))}
 
 
 def decisions_of(rows: Rows, answers: Answers, labels: Sequence[str], decision: Decision) -> NDArray[np.int64]:

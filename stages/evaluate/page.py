@@ -7,23 +7,41 @@ import pandas as pd
 
 from stages.common.evaluation.answers import Answers, Rows, collapsed_labels, constant_folds, unjudged_labels
 from stages.common.evaluation.baselines import BASELINES
-from stages.common.evaluation.decision import DECISIONS, Decision
+from stages.common.evaluation.decision import DECISIONS
+from stages.common.evaluation.rule import copier
 from stages.common.evaluation.scores import Figure
-from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.evaluation.section import Evaluate
+from stages.common.protocols import ENOUGH, LEAVE_ONE_OUT, PATIENT_DISJOINT
+from stages.evaluate.cautions import NOTHING_TO_COPY, cautions, choice, not_estimable
 from stages.evaluate.comparison import Figures, decisions_of
 
 PHANTOM = (
     "Numbers on a phantom are numbers on a phantom: they show that the pipeline works, and nothing about infants.\n"
 )
+AREAS = {
+    "pooled": "Pooled ROC AUC and average precision are of the scores of all test frames over infants, as the study's "
+    "table has them; within each infant, with mean and range, they stand in metrics/evidence.json.",
+    "apart": "ROC AUC and average precision are means over the test patients with both classes; scores are not pooled "
+    "over patients. Their range stands in metrics/evidence.json.",
+}
+FOLDS = {
+    LEAVE_ONE_OUT: [
+        "Answers are pooled over folds. The choice reads each fold's validation rows; an infant that validates in one "
+        "fold is tested in another."
+    ]
+}
 READING = (
     "Test rows are only reported: thresholds and the winner are chosen on validation rows.",
     "Accuracy, Precision, Recall and F1 are micro averages of the pooled counts; macro F1 is the mean over labels with "
     "positives.",
     "`label_copy` opens no picture: it copies the labels of the nearest training frame of the clip. What does not beat "
-    "it has shown nothing. `majority` always gives the commoner class. Both say 0 or 1 and so have no ROC AUC.",
+    "it has shown nothing. `majority` always gives the commoner class. Both say 0 or 1 and so have no ROC AUC. Where "
+    "patients are apart `label_copy` has nothing to copy and is the majority.",
     "GO dangerous: GO where the expert says stop. GO futile: GO where the expert sees no target. GO missed: the "
     "expert's GO, called otherwise.",
     "n/a: not estimable; the cases that the figure is about are not there.",
+    f"A label with fewer than {ENOUGH} patients with it, or {ENOUGH} without it, on the test side is not estimable "
+    "there: its rows say so, and what they show is these patients and nothing of the next.",
     "Frames of one clip are no independent cases: a few frames' difference separates no two models.",
     "GO names a candidate picture, not a level and not a permission to puncture: a transverse frame carries no "
     "vertebral number, and needle path, depth and blood from an earlier puncture are not assessed.",
@@ -38,25 +56,27 @@ def whole_page(cohort: str, parts: Sequence[str]) -> str:
 
 def protocol_markdown(
     protocol: str, rows: Rows, models: Mapping[str, Answers], table: Mapping[str, Figures], chosen: Mapping[str, Any],
-    labels: Sequence[str], decision: Decision,
+    labels: Sequence[str], section: Evaluate,
 ) -> str:  # fmt: skip
     """Return one protocol's part of comparison.md."""
     test = rows.on("test")
-    confusions = {model: decisions_of(rows[test], answers[test], labels, decision) for model, answers in models.items()}
+    confusions = {
+        model: decisions_of(rows[test], answers[test], labels, section.decision) for model, answers in models.items()
+    }
     cells = [
         [f"{truth} → {said}", *(str(counts[row, column]) for counts in confusions.values())]
         for row, truth in enumerate(DECISIONS)
         for column, said in enumerate(DECISIONS)
     ]
-    names = next(iter(table.values()))
     return "\n".join(
         [
             f"## Protocol {protocol}",
             "",
-            _choice(chosen),
+            choice(chosen, protocol),
             "",
             *(f"**COLLAPSED: {line}**\n" for line in _collapses(rows, models, labels)),
-            *_table(["", *table], [[name, *(_cell(figures[name]) for figures in table.values())] for name in names]),
+            *(f"**{line}**\n" for line in cautions(table, chosen["winner"], labels, section.rule)),
+            *_table(["", *table], _figures(table, labels)),
             "",
             "Decisions, expert → model:",
             "",
@@ -69,14 +89,18 @@ def protocol_markdown(
     )
 
 
-def _choice(chosen: Mapping[str, Any]) -> str:
-    literal = chosen["literal_rule"]
-    beaten = {True: " It beats `label_copy` there.", False: " **It does not beat `label_copy` there.**", None: ""}
-    return (
-        f"Chosen on validation by the doctor's rule: **{chosen['winner'] or 'none'}** ({chosen['reason']})."
-        f"{beaten[chosen['winner_beats_label_copy']]} "
-        f"The study's literal rule ({literal['says']}) would choose {literal['winner']}."
-    )
+def _figures(table: Mapping[str, Figures], labels: Sequence[str]) -> list[list[str]]:
+    """Return the rows of the figures; the head of one that is about a label says where that is not estimable."""
+    one = next(iter(table.values()))
+    lonely = not_estimable(one, labels)
+    return [[_marked(name, lonely), *(_cell(figures[name]) for figures in table.values())] for name in one]
+
+
+def _marked(name: str, lonely: Mapping[str, str]) -> str:
+    about = [label for label in lonely if name.startswith(f"{label} ") or name in (f"FP {label}", f"FN {label}")]
+    if name.rsplit(" ", 1)[0].endswith(" patients"):  # the count itself
+        return name
+    return name + "".join(f" ({label}: {lonely[label]}, not estimable)" for label in about)
 
 
 def _collapses(rows: Rows, models: Mapping[str, Answers], labels: Sequence[str]) -> list[str]:
@@ -115,25 +139,15 @@ def _notes(protocol: str, test: Rows, table: Mapping[str, Figures], labels: Sequ
     unknown = {label: int(pd.isna(test.truth[:, column]).sum()) for column, label in enumerate(labels)}
     frames = test.frames
     score = {model: figures["macro F1"] or 0.0 for model, figures in table.items()}
-    beating = [model for model in table if model not in BASELINES and score[model] > score["label_copy"]]
+    baseline = copier(protocol)
+    beating = [model for model in table if model not in BASELINES and score[model] > score[baseline]]
     notes = [
         f"Test: {len(frames)} frames, {frames['clip_id'].nunique()} clips, {frames['patient'].nunique()} patients.",
         f"Positive labels (TP + FN), the same in every column: {sum(positive.values())} ({_listed(positive)}).",
         f"Unknown labels, left out of every count: {sum(unknown.values())} ({_listed(unknown)}).",
-        f"Above `label_copy` in macro F1: {', '.join(beating) or 'no model'}.",
+        f"Above `{baseline}` in macro F1: {', '.join(beating) or 'no model'}{NOTHING_TO_COPY[baseline]}.",
     ]
-    if protocol != LEAVE_ONE_OUT:
-        notes.append(
-            "ROC AUC and average precision pool the scores of all test frames over infants, as the study's table does; "
-            "within each infant, with mean and range, they stand in metrics/evidence.json."
-        )
-    else:
-        notes.append(
-            "Answers are pooled over folds, scores never: ROC AUC and average precision are means over test patients "
-            "with both classes. The choice reads each fold's validation rows; an infant that validates in one fold is "
-            "tested in another."
-        )
-    return notes
+    return [*notes, AREAS["apart" if protocol in PATIENT_DISJOINT else "pooled"], *FOLDS.get(protocol, [])]
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -31,7 +31,8 @@ evidence.json, everything over test rows but where it says validation:
                   pairs is null and the sentence says that this cohort cannot separate the models
       time        [the same of each model over frames in time against the network it reads, p_holm, sentence, why]: the
                   sentence says plainly whether time helps; negative differences are for time
-      win_shares  validation, test -> {shares: {model: share}, no_winner, patients, why}
+      win_shares  validation, test -> {shares: {model: share}, no_winner, patients, distinct (resamples that differ),
+                  why}; below five patients shares is null
       seeds       {seeds, models: {network: {macro F1, loss of the rule: {values (a seed each), lowest, highest,
                   spread}}}, why}: what chance in training does; the first seed is that of all other figures
 
@@ -81,7 +82,9 @@ READING = (
     "Without any error (or any success) the bound is exact and counts a patient as one case, the worst there can be: "
     "it can be wider than with a single error, because nothing is then known of how errors cluster.",
     "F1, ROC AUC and average precision are means over patients with their range, which is no confidence interval.",
-    "Decisions are pooled over folds, scores never: each area is taken within one patient.",
+    "One patient with both hits and others shows nothing of the next: its interval is 0 to 1, whatever its frames say.",
+    "Decisions are pooled over folds. Each area here is taken within one patient; an area over the scores of several "
+    "patients is the study's, stands in the comparison of protocol frame alone, and is named pooled there.",
     "Training seeds show the noise of optimisation: they are no patients, and never enter an interval.",
     "No interval or test corrects for a leaking protocol.",
 )

@@ -1,11 +1,15 @@
-"""How often each model wins the doctor's rule when other patients of the same kind had come.
+"""How often each model wins the doctor's rule when the patients are drawn again.
 
 Patients are drawn with replacement, all their frames with them. The rule is then judged on sums over patients, so all
 resamples are a few matrix products: no frame is touched twice, whatever their number. `judge` and `winner_of` say the
 same of each resample one by one, and a test holds them to it.
+
+Of n patients there are binom(2n - 1, n) different resamples, however many are drawn: 3 of two patients, 126 of five.
+Below `FEWEST` a share is that of the patients who came and of no others, and is withheld.
 """
 
 from collections.abc import Mapping, Sequence
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,7 @@ from stages.evidence.comparison import patient_counts, rate_of
 
 Draws = NDArray[np.float64]  # (resamples, patients): how often each patient was drawn
 COMPLEMENT = {"sensitivity": "false_negative_rate", "specificity": "false_positive_rate"}
+FEWEST = 5  # patients from which on shares are shown
 SLACK = 1e-9  # a rate that equals its least by arithmetic must not fail by rounding
 
 
@@ -30,7 +35,7 @@ def win_shares(
     rows: Rows, models: Mapping[str, Answers], labels: Sequence[str], rule: Rule, resamples: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the share of resamples in which each model wins, and in which none may.
+    """Return the share of resamples in which each model wins, and in which none may; null below `FEWEST` patients.
 
     Args:
         rows: frames of one side.
@@ -41,12 +46,24 @@ def win_shares(
         rng: draws them.
     """
     patients = len(np.unique(rows.patients))
-    if patients < 2:
-        why = f"{patients} patient: resampling shows nothing" if patients else "no frame on this side"
-        return {"shares": None, "no_winner": None, "patients": patients, "why": why}
+    told = {"patients": patients, "distinct": distinct(patients)}
+    if patients < FEWEST:
+        return {"shares": None, "no_winner": None, **told, "why": _withheld(patients)}
     won = winners(rows, models, labels, rule, draw(patients, resamples, rng))
     shares = {model: round(float((won == place).mean()), 4) for place, model in enumerate(models)}
-    return {"shares": shares, "no_winner": round(float((won < 0).mean()), 4), "patients": patients, "why": None}
+    return {"shares": shares, "no_winner": round(float((won < 0).mean()), 4), **told, "why": None}
+
+
+def distinct(patients: int) -> int:
+    """Return how many resamples of as many patients differ: multisets of n out of n."""
+    return comb(2 * patients - 1, patients) if patients else 0
+
+
+def _withheld(patients: int) -> str:
+    if not patients:
+        return "no frame on this side"
+    who = "1 patient gives 1 resample" if patients == 1 else f"{patients} patients give {distinct(patients)} resamples"
+    return f"{who}, however many are drawn: shares are shown from {FEWEST} patients on"
 
 
 def winners(

@@ -20,7 +20,8 @@ leakage.json:
     probes        about (probe -> what it sees), clips_without_sector, sector_share (median over clips),
                   results -> protocol -> label -> models (auc, patients, names, lowest, highest, why)
                                                -> probes (the same, flagged, strong (by its own AUC), reasons,
-                  casts_doubt_on, share_of_excess: model -> share, null where the model has no excess, weak_models)
+                  casts_doubt_on, share_of_excess: model -> share, null where the model has no excess, weak_models,
+                  no_better_than_chance: model -> its AUC, at most .5)
                   flags: the flagged ones as a list
     notes         how to read all this, and what it cannot see
 What is not estimable is null, with `why` beside it. Under a patient-disjoint protocol the stage stops where a patient,

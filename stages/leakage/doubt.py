@@ -12,6 +12,11 @@ from stages.leakage.probes import Found, judged, patient_aucs
 
 CHANCE = 0.5
 EXACT = 1e-9  # areas are compared as printed: what differs by less is equal
+# of a flagged probe, to print beside the scores
+FLAG = (
+    "auc", "lowest", "highest", "patients", "names", "strong", "reasons", "casts_doubt_on", "share_of_excess",
+    "weak_models", "no_better_than_chance",
+)  # fmt: skip
 Areas = dict[tuple[str, int, str], Found]  # (protocol, label's number, model or probe)
 
 
@@ -36,7 +41,8 @@ def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str
 
     Strong from `flag_auc` on: the label can be told without anatomy, and every model with a score is touched. A weaker
     one is flagged from `flag_share` of a model's excess over 0.5, beside that model alone; `weak_models` are those of
-    them with so little excess that the share says as much of the model. Compared as printed, with 4 decimals.
+    them with so little excess that the share says as much of the model. A model without any excess has no share, which
+    clears it of nothing: it stands in `no_better_than_chance` with its own AUC. Compared as printed, with 4 decimals.
     """
     shares = {model: reached(probe, found) for model, found in models.items()}
     weak = [model for model, found in models.items() if is_weak(found, params)]
@@ -56,6 +62,7 @@ def doubt(probe: Found, models: Mapping[str, Found], params: Probes) -> dict[str
         "casts_doubt_on": estimable if strong else by_share,
         "share_of_excess": shares,
         "weak_models": weak,
+        "no_better_than_chance": {name: auc for name, of in models.items() if (auc := at_chance(of)) is not None},
     }
 
 
@@ -66,6 +73,12 @@ def is_weak(model: Found, params: Probes) -> bool:
     """
     its = rounded(model.mean)
     return its is not None and its - CHANCE < (params.flag_auc - CHANCE) / 2 - EXACT
+
+
+def at_chance(model: Found) -> float | None:
+    """Return a model's AUC where it has no excess over 0.5, else None."""
+    its = rounded(model.mean)
+    return float(its) if its is not None and its - CHANCE <= EXACT else None
 
 
 def reached(probe: Found, model: Found) -> float | None:
@@ -95,15 +108,12 @@ def results(
 def flags_of(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the flagged probes alone, as a list to print beside the scores."""
     return [
-        {"protocol": protocol, "label": label, "probe": probe, "auc": entry["auc"], "patients": entry["patients"],
-         "names": entry["names"], "strong": entry["strong"], "reasons": entry["reasons"],
-         "casts_doubt_on": entry["casts_doubt_on"], "share_of_excess": entry["share_of_excess"],
-         "weak_models": entry["weak_models"]}
+        {"protocol": protocol, "label": label, "probe": probe} | {name: entry[name] for name in FLAG}
         for protocol, labels in found.items()
         for label, parts in labels.items()
         for probe, entry in parts["probes"].items()
         if entry["flagged"]
-    ]  # fmt: skip
+    ]
 
 
 def probe_table(found: Mapping[str, Any]) -> pd.DataFrame:

@@ -4,15 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.common.protocols import LEAVE_ONE_OUT
+from stages.report.bounds import unbounded
 from stages.report.inputs import Data
 from stages.report.learning import learning
+from stages.report.sections.cautions import rests_on
 from stages.report.sections.verdict import CHOSEN
 from stages.report.wording import count, interval, listed, percent, words
 
 
 def facts(data: Data) -> dict[str, Any]:
-    """Return name -> what the sentences of card.html and of the checklists may quote; None where not estimable."""
-    return {**_declared(data), **learning(data.params), **_trained(data), **_measured(data), **_labelled(data)}
+    """Return name -> what the sentences of card.html and of the checklists may quote; None where not estimable.
+
+    `lacking` holds fact -> what is missing, of those facts that consist of many figures.
+    """
+    known = {**_declared(data), **learning(data.params), **_trained(data), **_measured(data), **_labelled(data)}
+    lacking = unbounded(data)
+    return known | {"accuracy_bounds": None if lacking else "all", "lacking": {"accuracy_bounds": lacking}}
 
 
 def _declared(data: Data) -> dict[str, Any]:
@@ -134,9 +141,10 @@ def ways_of_choosing(data: Data) -> str:
     winner = data.results["selected"][headline]["winner"]
     threshold = data.params["evaluate"]["threshold"]
     at = f"fixed at {threshold['value']}" if threshold["method"] == "fixed" else "chosen on these rows"
+    few = rests_on(data.results["selected"][headline]["few_patients"])
     study = (
         f"The study's way of choosing (validation rows, thresholds {at}; the comparison follows it) "
-        f"takes {winner or 'no model'} under {words(headline)}."
+        f"takes {winner or 'no model'} under {words(headline)}{f', WHICH RESTS ON {few}: too few' if few else ''}."
     )
     return f"{study} {_bedside_way(bedside['protocols'][headline]['winner'], headline)}"
 

@@ -66,5 +66,5 @@ def _filled_item(item: Item, facts: Mapping[str, Any]) -> dict[str, Any]:
     lacking = [name for name in item.needs if facts[name] is None]
     status = "partly" if lacking and item.status == "filled" else item.status
     if lacking:
-        sentence = f"Not estimable here: {', '.join(lacking)}."
+        sentence = f"Not estimable here: {', '.join(facts['lacking'].get(name) or name for name in lacking)}."
     return {**item.model_dump(), "says": sentence, "status": status, "shown": STATUS[status]}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stages.common.core.params import Strict
+from stages.common.protocols import ENOUGH
 
 Rng = np.random.Generator
 Assignment = NDArray[np.int8]  # (patients,) side numbers
@@ -16,7 +17,6 @@ Counts = NDArray[np.float64]  # (patients, 1 + 2 * labels): frames, then positiv
 
 
 AT_A_TIME = 64  # patients whose swaps with all others are compared at a time: memory stays flat
-ENOUGH = 2  # patients with positives, and with negatives, from which a side's figures of a label are estimable
 LACKING = 0.1  # what one patient too few weighs, in units of a deviation: a tenth of the frames on the wrong side
 
 

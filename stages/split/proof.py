@@ -8,7 +8,8 @@ import pandas as pd
 
 from stages.common.core.errors import Problem, raise_all
 from stages.common.core.tables import SIDES
-from stages.split.patient_search import ENOUGH, Deviation
+from stages.common.protocols import ENOUGH
+from stages.split.patient_search import Deviation
 
 DIGITS = 4
 

@@ -29,6 +29,9 @@ Where nothing is wrong (or nothing right) there is no spread to learn from. Then
 there can be, and the bound is exact: no error in 8 infants allows up to 1 - .025^(1/8) = 37 %. So a proportion with a
 single error can have a narrower interval than one with none.
 
+One patient with both hits and others shows nothing of how patients differ. The formula above grants it two cases at
+most, which is nearly all of (0, 1); we take the whole of it. A missing interval would look as if there were no doubt.
+
 Korn EL, Graubard BI. Confidence intervals for proportions with small expected number of positive counts estimated
 from survey data. Survey Methodology 1998;24:193-201. Parker JD et al., NCHS Vital Health Stat 2(175), 2017.
 """
@@ -43,6 +46,7 @@ from statsmodels.stats.proportion import proportion_confint
 CONFIDENCE = 0.95  # of every interval of this project, two-sided
 KORN_GRAUBARD = "Korn-Graubard over patients, mended"  # not the published one: see above
 EXACT = "exact over patients"  # Clopper and Pearson, a patient being one case
+ONE_PATIENT = "none from one patient"  # (0, 1): true whatever the proportion
 EXTRA = 0.5  # of an average patient: what the variance is taken with in addition
 EXTRA_RATE = 0.5  # share of the extra patient's cases that are hits
 WORTH = 2.0  # cases that a patient is worth at most; 2.5 covers 86 % at 40 patients of two kinds, 3 covers 83 % at 8
@@ -57,7 +61,7 @@ class Interval:
         high: the upper bound, None where not estimable.
         method: how it was found; empty where not estimable.
         effective: how many independent cases the cases are worth; None where not estimable.
-        why: what is missing where not estimable, else empty.
+        why: what is missing where it is not estimable, or says nothing; else empty.
     """
 
     low: float | None
@@ -145,6 +149,6 @@ def proportion_interval(hits: NDArray[np.int64], cases: NDArray[np.int64], confi
         low, high = clopper_pearson(patients if hits.sum() else 0, patients, confidence)
         return Interval(low, high, EXACT, float(patients))
     if patients == 1:
-        return Interval(None, None, "", None, "one patient has the case: how patients differ is unknown")
+        return Interval(0.0, 1.0, ONE_PATIENT, 0.0, "one patient has the case: how patients differ is unknown")
     low, high, effective = korn_graubard(hits[mine].astype(float), cases[mine].astype(float), confidence)
     return Interval(low, high, KORN_GRAUBARD, effective)

@@ -4,6 +4,8 @@ The study chose the model with the fewest false positives for fluid and false ne
 rule is won by a model that always answers 'cord' and never 'fluid'. Declared as the doctor means it, it is the smallest
 mean over patients of those two error rates, among models that still find at least half of the fluid and call at least
 half of the cord-free frames cord-free, and that have not collapsed. The literal rule stands beside it for comparison.
+
+A rate that one patient alone stands behind can choose a model by that patient's few frames: `few` says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +16,15 @@ from pydantic import Field
 
 from stages.common.core.params import Strict
 from stages.common.evaluation.answers import Answers, Rows, collapsed_labels
-from stages.common.evaluation.scores import FN, FP, confusion, macro_f1, mean_over_patients, rounded
+from stages.common.evaluation.scores import FN, FP, confusion, macro_f1, mean_over_patients, patient_rates, rounded
+from stages.common.protocols import ENOUGH, PATIENT_DISJOINT
 
 ErrorRate = Literal["false_positive_rate", "false_negative_rate"]
 Success = Literal["sensitivity", "specificity"]
 Least = Annotated[float, Field(ge=0, le=1)]
 NOT_ESTIMABLE = "not estimable: no validation frame has the case"
 COUNTED: dict[str, int] = {"false_positive_rate": FP, "false_negative_rate": FN}
+STUDY = {"fluid": "false_positive_rate", "cord": "false_negative_rate"}  # what the study minimised
 
 
 class Rule(Strict):
@@ -39,6 +43,7 @@ class Judgement:
 
     Attributes:
         rates: `<rate> of <label>`, as mean over patients; None where validation has no case.
+        patients: the same names -> how many patients have its cases, and so stand behind it.
         loss: the sum that the rule minimises; None where a part of it is None.
         literal: the study's own count, e.g. false positives of fluid plus false negatives of cord.
         macro_f1: decides between equal losses.
@@ -46,6 +51,7 @@ class Judgement:
     """
 
     rates: Mapping[str, float | None]
+    patients: Mapping[str, int]
     loss: float | None
     literal: int
     macro_f1: float | None
@@ -89,11 +95,21 @@ def judge(rows: Rows, answers: Answers, labels: Sequence[str], rule: Rule) -> Ju
     defined = [value for value in errors.values() if value is not None]
     return Judgement(
         rates=errors | met,
+        patients=_patients_behind(rows, answers, labels, rule),
         loss=sum(defined) if len(defined) == len(errors) else None,
         literal=sum(int(counts[labels.index(label), COUNTED[name]]) for label, name in rule.minimise.items()),
         macro_f1=macro_f1(rows.truth, answers.said),
         reasons=[reason for reason in reasons if reason],
     )
+
+
+def _patients_behind(rows: Rows, answers: Answers, labels: Sequence[str], rule: Rule) -> dict[str, int]:
+    """Return `<rate> of <label>` -> the patients that have its cases, for every rate that the rule reads."""
+    pairs = [*rule.minimise.items(), *((label, name) for label, of in rule.subject_to.items() for name in of)]
+    return {
+        f"{name} of {label}": len(patient_rates(rows.truth, answers.said, rows.patients, labels.index(label), name))
+        for label, name in pairs
+    }
 
 
 def _shortfall(name: str, got: float | None, least: float) -> str:
@@ -129,16 +145,33 @@ def _errors(rate: str) -> str:
     return rate.removesuffix("_rate").replace("_", " ") + "s"
 
 
-def selection(models: Mapping[str, Judgement], baselines: Mapping[str, Judgement], rule: Rule) -> dict[str, Any]:
+def few(patients: Mapping[str, int]) -> dict[str, int]:
+    """Return the rates that fewer than `ENOUGH` patients stand behind: they choose, and show next to nothing."""
+    return {name: count for name, count in patients.items() if count < ENOUGH}
+
+
+def copier(protocol: str) -> str:
+    """Return the baseline to beat: where clips are not cut `label_copy` has nothing to copy, and is the majority."""
+    return "majority" if protocol in PATIENT_DISJOINT else "label_copy"
+
+
+def selection(
+    models: Mapping[str, Judgement], baselines: Mapping[str, Judgement], rule: Rule, protocol: str
+) -> dict[str, Any]:
     """Return what selected.json says of one protocol, without the thresholds."""
     winner, why = winner_of(models)
-    copied = baselines["label_copy"].loss
+    baseline = copier(protocol)
+    copied = baselines[baseline].loss
     loss = models[winner].loss if winner else None
+    patients = dict(next(iter(models.values())).patients)  # of the truth alone: the same for every model
     return {
         "winner": winner,
         "reason": why,
-        "winner_beats_label_copy": None if loss is None or copied is None else loss < copied,
+        "patients": patients,
+        "few_patients": few(patients),
+        "winner_beats": {"baseline": baseline, "beats": None if loss is None or copied is None else loss < copied},
         "literal_rule": {
+            "of_the_study": rule.minimise == STUDY,
             "says": "fewest " + " + ".join(f"{_errors(rate)} of {label}" for label, rate in rule.minimise.items()),
             "winner": literal_winner(models),
         },

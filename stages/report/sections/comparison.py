@@ -6,16 +6,17 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from stages.report.bounds import accuracy_metrics
 from stages.report.card import ways_of_choosing
 from stages.report.charts import DASHED, MODELS, Chart, finished, palette, values
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections import leakage
+from stages.report.sections.cautions import cautions
 from stages.report.wording import number, percent, words
 
 PATIENTS_WITH = ("patients with GO dangerous", "patients with GO futile")
-DECISIONS = ("GO dangerous", "GO futile", "GO found")
-OF_LABEL = ("sensitivity", "specificity")
 WHOLE = ("macro F1",)
+ONE = "1 infant"  # beside a line that rests on one
 SAYS = {
     "patients with GO dangerous": "Infants with any GO where the expert says stop, of those with such frames",
     "patients with GO futile": "Infants with any GO without a target, of those with such frames",
@@ -43,7 +44,7 @@ def section(data: Data) -> dict[str, Any]:
 
 def shown_metrics(data: Data) -> list[str]:
     """Return the metrics that are drawn, what matters at the bedside first."""
-    return [*PATIENTS_WITH, *DECISIONS, *(f"{label} {rate}" for label in data.labels for rate in OF_LABEL), *WHOLE]
+    return [*PATIENTS_WITH, *accuracy_metrics(data), *WHOLE]
 
 
 def _protocol(data: Data, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def _protocol(data: Data, name: str, of: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: of[key] for key in ("honest", "flag", "patients", "frames", "all_pairs", "win_shares", "seeds")},
         "name": name,
+        "cautions": cautions(data, name),
         "charts": charts,
         "table": table,
         "comparison": of["comparison"],
@@ -90,7 +92,13 @@ def _intervals(data: Data, protocol: str, metric: str) -> Chart | None:
     unit = alt.X("value:Q", scale=alt.Scale(domain=[0, 1]), title=None, axis=alt.Axis(tickCount=5))
     colour = alt.Color("model:N", scale=palette(data.models, BASELINES), legend=None)
     base = alt.Chart(values(rows[["model", "value", "low", "high", "patients"]])).encode(y=order, color=colour)
-    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+    ends = {"x": alt.X("low:Q", title=None), "x2": "high:Q"}
+    several, alone = (base.transform_filter(f"datum.patients {which} 1") for which in (">", "=="))
+    dashed = alone.mark_rule(strokeWidth=2, strokeDash=DASHED).encode(**ends)
+    told = alone.mark_text(align="right", dy=-7, fontSize=10, text=ONE).encode(
+        x=alt.datum(1), color=alt.value("currentColor")
+    )
+    bars = several.mark_rule(strokeWidth=2).encode(**ends) + dashed + told
     middle = base.mark_point(filled=True, size=90, opacity=1, shape="diamond").encode(
         x=unit, tooltip=["model:N", "value:Q", "low:Q", "high:Q", "patients:Q"]
     )
@@ -98,7 +106,7 @@ def _intervals(data: Data, protocol: str, metric: str) -> Chart | None:
     points = each.mark_point(size=34, opacity=0.65).encode(tooltip=["model:N", "patient:N", "value:Q", "cases:Q"])
     title = SAYS.get(metric, words(metric))
     kind = "interval" if (rows["kind"] == "interval").all() else "range"
-    says = f"{title} under {words(protocol)}: a diamond with its {kind} a model, a ring an infant."
+    says = f"{title} under {words(protocol)}: a diamond with its {kind} a model, a ring an infant; dashed: {ONE} alone."
     layers = bars + middle if metric in PATIENTS_WITH else bars + points + middle
     return finished(layers, says, title, height=22 * len(data.models))
 
@@ -141,4 +149,5 @@ def _wins(data: Data, shares: Mapping[str, Any]) -> Chart | None:
         tooltip=["model:N", "side:N", "share:Q"],
     )  # fmt: skip
     says = "Share of resamples of the infants in which each model wins the doctor's rule in the study's way, by side."
-    return finished(bars, says, "Who wins when other infants had come", height=30 * len({row["model"] for row in rows}))
+    height = 30 * len({row["model"] for row in rows})
+    return finished(bars, says, "Who wins when these infants are drawn again", height=height)

@@ -52,7 +52,7 @@ def _strong(alike: list[Mapping[str, Any]]) -> str:
     first, probes = alike[0], listed([f"{words(flag['probe'])} (AUC {number(flag['auc'], 2)})" for flag in alike])
     told = f"{words(first['label'])} can be told at least in part without anatomy, by {probes}"
     models = listed(first["casts_doubt_on"]) or "no model"
-    return f"{told}, measured in {_infants(first)}; this touches the scores of {models}."
+    return f"{told}, measured in {_infants(first)}; this touches the scores of {models}.{_at_chance(first)}"
 
 
 def _weak(flag: Mapping[str, Any]) -> str:
@@ -62,7 +62,14 @@ def _weak(flag: Mapping[str, Any]) -> str:
         for model in flag["casts_doubt_on"]
     ]
     hint = f"{words(flag['probe'])} is a weak hint of {words(flag['label'])} by itself (AUC {number(flag['auc'], 2)})"
-    return f"{hint}, measured in {_infants(flag)}, but its excess over chance is {listed(shares)}."
+    return f"{hint}, measured in {_infants(flag)}, but its excess over chance is {listed(shares)}.{_at_chance(flag)}"
+
+
+def _at_chance(flag: Mapping[str, Any]) -> str:
+    """Return which models have no excess that a probe could reach: that clears them of nothing."""
+    each = [f"{model} (AUC {number(auc, 2)})" for model, auc in flag["no_better_than_chance"].items()]
+    own = "itself is" if len(each) == 1 else "themselves are"
+    return f" {listed(each)} {own} no better than chance." if each else ""
 
 
 def _infants(flag: Mapping[str, Any]) -> str:

@@ -47,7 +47,8 @@ def _charts(data: Data, protocol: str) -> list[Chart]:
 
 
 def _areas(data: Data, protocol: str) -> list[tuple[str, list[str]]]:
-    names = [f"{label} {area}" for label in data.labels for *_, area in KINDS.values()]
+    kind = "" if protocol in PATIENT_DISJOINT else "pooled "  # as the comparison names what the study's table has
+    names = [f"{label} {kind}{area}" for label in data.labels for *_, area in KINDS.values()]
     models = [model for model in data.models_under(protocol) if model not in BASELINES]
     shown = _over_infants if protocol in PATIENT_DISJOINT else _pooled
     return [(model, [shown(data, protocol, model, name) for name in names]) for model in models]

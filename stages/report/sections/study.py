@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
+from stages.common.protocols import PATIENT_DISJOINT
 from stages.report.charts import Chart, grouped_bars
 from stages.report.inputs import BASELINES, Data, threshold_words
+from stages.report.sections.cautions import not_estimable, rests_on
 from stages.report.wording import listed, number, percent, words
 
 CLASSICAL = ("knn", "tree")
@@ -40,7 +41,8 @@ def _classical(data: Data) -> str | None:
 
 
 def _protocol(data: Data, protocol: str) -> dict[str, Any]:
-    models = data.models_under(protocol)
+    models, chosen = data.models_under(protocol), data.results["selected"][protocol]
+    lonely = not_estimable(data, protocol)
     per_label = [f"{error} {label}" for label in data.labels for error in ("FP", "FN")]
     rows = [(name, [_shown(data, protocol, model, name) for model in models]) for name in (*ROWS, *per_label, *AFTER)]
     return {
@@ -48,8 +50,9 @@ def _protocol(data: Data, protocol: str) -> dict[str, Any]:
         "models": models,
         "rows": rows,
         "by_infant": protocol in PATIENT_DISJOINT,
-        "folds": protocol == LEAVE_ONE_OUT,
-        "winner": data.results["selected"][protocol]["winner"],
+        "marks": {f"{error} {label}": why for label, why in lonely.items() for error in ("FP", "FN")},
+        "winner": chosen["winner"],
+        "rests_on": rests_on(chosen["few_patients"]),
         "charts": [_chart(data, protocol, "scores"), _chart(data, protocol, "errors")],
     }
 
