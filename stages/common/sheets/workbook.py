@@ -59,7 +59,7 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
 
 def _unpacked_bytes(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
-        return sum(member.file_size for member in archive.infolist())
+        return max(path.stat().st_size, sum(member.file_size for member in archive.infolist()))
 
 
 def _spread_cells(path: Path) -> int:
