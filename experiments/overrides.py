@@ -154,7 +154,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     try:
         parsed = YAML(typ="safe", pure=True).load(value)
-    except YAMLError as error:
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:  # ruamel's of `2024-13-45`, `!!bool foo`
         raise PipelineError(f"-S {text}: the value cannot be read as YAML: {error}.") from error
     if not equals:
         raise PipelineError(f"-S {text}: expected key=value, e.g. -S folds=8.")

@@ -29,7 +29,9 @@ PHANTOM = "phantom"
 SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  # and two rates of every label
 RATES = ("sensitivity", "specificity")
 # maps of label_merge whose keys, and some values, are names that a person gave sheets and clips
-NAMES = re.compile(r"\blabel_merge\.(aliases|column_aliases|definitions|first_number_of|ignored_sheets)\b")
+NAMES = re.compile(
+    r"\blabel_merge\.(aliases|column_aliases|confirmed_headings|definitions|first_number_of|ignored_sheets)\b"
+)
 HEAD_LINES = 2  # of a Markdown table: DVC prints them without a row below, too
 POOLED = (
     "Of the test frames together, as the study's table has it: neighbours are no independent cases, so no interval is "

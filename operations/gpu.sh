@@ -6,6 +6,7 @@
 # Stopped or pre-empted, the same command on the same commit goes on: finished stages are found in DVC's cache on the disk, or
 # in the remote, which gets them every quarter of an hour (PUSH_EVERY_S) and at the end. Without the disk, stages whose tables
 # are Git's (`cache: false`; no training) run again. Inside a virtual environment it uses that one.
+# A stage that stops names clips and sheets: what this prints is for nobody else's eyes (the workflow keeps it in a file).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${1:-study}

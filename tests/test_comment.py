@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from operations import comment
 from tests.workspace import ROOT, commit, dvc, environment, git, read_params_file
 
-KINDS = ("aliases", "column_aliases", "definitions", "first_number_of", "ignored_sheets")
+KINDS = ("aliases", "column_aliases", "confirmed_headings", "definitions", "first_number_of", "ignored_sheets")
 SHOWN_PLOTS = ("Performance of the models", "Losses")  # two of the shipped ones, with the shipped templates
 SCORES = "protocol,model,series,value\npatient,resnet18,macro F1,0.5\npatient,vgg16,macro F1,0.4\n"
 CURVES = "protocol,model,side,fold,epoch,loss\n" + "".join(

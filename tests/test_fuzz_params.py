@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from experiments.mistakes import mistakes
+from experiments.overrides import parse_assignment
+from stages.common.core.errors import PipelineError
 from stages.common.core.params import load_yaml
-from tests.damage import TIMEOUT_S, survive_all
+from tests.damage import TIMEOUT_S, survive, survive_all
 from tests.workspace import ROOT, read_params_file
 
 Way = tuple[str, ...]
@@ -101,6 +104,55 @@ def test_every_mistake_in_params_is_named_with_its_key(case: tuple[dict[str, Any
     note("\n".join(said))
     for key in keys:
         assert [line for line in said if re.match(rf"params\.yaml: {re.escape(key)}[.:]", line)], key
+
+
+# Scalars that look like a number, a date or a word of YAML, and are none: ruamel raises what is no YAMLError
+NO_SCALAR = st.one_of(
+    st.tuples(st.integers(13, 99), st.integers(32, 99)).map(lambda parts: f"2024-{parts[0]}-{parts[1]}"),
+    st.integers(25, 99).map("2024-01-01T{}:00:00".format),
+    st.builds("!!{} {}".format, st.sampled_from(["int", "float", "bool", "timestamp"]), st.text("xyz", min_size=1)),
+    st.sampled_from(["!!int ''", "!!float ''", "!!bool ''"]),
+    st.integers(4301, 9000).map(lambda digits: "7" * digits),
+)
+SCALARS = [way for way in WAYS if not isinstance(at(WHOLE, way), dict | list) and len(way) < 3]
+
+
+@hypothesis_settings(derandomize=True, deadline=None, max_examples=60)
+@given(way=st.sampled_from(SCALARS), scalars=st.lists(NO_SCALAR, min_size=1, max_size=2))
+def test_a_scalar_that_is_no_value_is_named_with_its_line(way: Way, scalars: list[str]) -> None:
+    lines = [line for key in way[:-1] for line in [f"{key}:"]]
+    indent = "  " * len(lines)
+    lines += [f"{indent}{way[-1]}{number}: {scalar}" for number, scalar in enumerate(scalars)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_text("seed: 0  # the line above\n" + "\n".join(lines) + "\n")
+        said = survive(lambda: load_yaml(path), "no value")
+        for number in range(len(scalars)):
+            assert f"params.yaml, line {len(way) + 1 + number}: wrong value: expected a value of the kind" in said
+        assert len(said) < 2000
+
+
+@pytest.mark.parametrize("levels", [51, 3000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}"), ("[", "")])
+def test_a_file_nested_beyond_reason_is_a_message(tmp_path: Path, levels: int, opening: str, closing: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 0\nlr: " + opening * levels + closing * levels)
+    with pytest.raises(PipelineError, match=r"params.yaml, line 2: expected at most 50 levels, got more"):
+        load_yaml(path)
+
+
+def test_a_number_too_long_to_write_is_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seed: 0x{'f' * 9000}\n")  # a power of two as its base: read, but not written in tens
+    said = "\n".join(str(problem) for problem in mistakes(load_yaml(path) | {"size_px": 16**9000}, [], "fuzz"))
+    assert "params.yaml: size_px: wrong value" in said
+    assert len(said) < 20_000
+
+
+@pytest.mark.parametrize("value", ["2024-13-45", "!!int foo", "!!bool foo", "7" * 5000, "[" * 3000])
+def test_an_override_that_is_no_value_is_a_message(value: str) -> None:
+    with pytest.raises(PipelineError, match=r"the value cannot be read as YAML"):
+        parse_assignment(f"lr={value}")
 
 
 def test_the_params_that_are_spoilt_are_right() -> None:

@@ -109,3 +109,82 @@ def test_a_heading_that_mentions_another_label_is_never_proposed(tmp_path: Path)
     said = messages(read_sheet(tmp_path, rows, 5))
     assert "no column 'CORD'" in said
     assert "column_aliases" not in said
+
+
+OPPOSITE = [
+    (2, "NO CORD"), (2, "NoCord"), (2, "NONCORD"), (2, "CORD absent"), (2, "CORD not seen"), (2, "!CORD"),
+    (2, "CORD (-)"), (2, "CORD 0"), (2, "kein Cord"), (2, "CORD FREE"), (2, "N CORD"), (1, "GOOD QUALITY"),
+    (1, "QUALITY"), (1, "NOT BAD QUALITY"), (1, "QUALITY OK"), (3, "NO FLUID"), (3, "FLUID ABSENT"), (3, "FREE FLUID"),
+    (3, "no-fluid"),
+]  # fmt: skip
+LESS = [
+    "FLUID ONLY", "FLUID no SC", "FLUID EXCL. SC", "FLUIDNC", "only fluid", "FLUID w/o SC", "FLUID except SC",
+    "FLUID wo sc", "Fluid minus SC", "FLUID, not canal",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "heading"), OPPOSITE)
+def test_a_heading_that_may_mean_the_opposite_is_never_proposed(tmp_path: Path, place: int, heading: str) -> None:
+    title = workbooks.HEADING[place]
+    rows = sheet(truth(30), heading=(*workbooks.HEADING[:place], heading, *workbooks.HEADING[place + 1 :]))
+    reading = read_sheet(tmp_path, rows, 30)
+    said = messages(reading)
+    assert kinds(reading) == {"column"}
+    assert f"no column '{title}'" in said
+    assert f"'{heading}' may mean the opposite of '{title}', or something else: ask the expert" in said
+    assert "column_aliases" not in said
+    assert all(finding.proposal is None for finding in reading.findings)
+
+
+@pytest.mark.parametrize("heading", LESS)
+def test_a_heading_that_leaves_something_out_is_another_definition(tmp_path: Path, heading: str) -> None:
+    rows = [[*workbooks.HEADING[:3], heading], ["0", 0, 0, 1], ["1", 0, 1, 0]]
+    reading = read_sheet(tmp_path, rows, 2)
+    assert kinds(reading) == {"definition"}
+    assert f"column '{heading}' leaves something out, so it may be another definition than 'fluid'" in messages(reading)
+    assert ": FLUID}" not in messages(reading)
+    aliases = {heading: "FLUID without cord"}
+    assert kinds(read_sheet(tmp_path, rows, 2, column_aliases=aliases)) == {"definition"}
+    told = read_sheet(tmp_path, rows, 2, column_aliases=aliases, definitions={"AM12": "fluid_without_cord"})
+    assert values(told, "fluid") == [True, None]
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [*((heading, workbooks.HEADING[place]) for place, heading in OPPOSITE), *((heading, "FLUID") for heading in LESS)],
+)
+def test_an_alias_that_may_turn_a_label_round_wants_an_expert_s_word(heading: str, title: str) -> None:
+    aliases = {heading: title}
+    (wrong,) = mistakes(workbooks.settings(column_aliases=aliases))
+    assert f"label_merge.column_aliases.{heading}: a heading that may mean the opposite, or less" in str(wrong)
+    assert "label_merge.confirmed_headings" in str(wrong)
+    assert ("label_merge.definitions" in str(wrong)) == (title == "FLUID")
+    assert not mistakes(workbooks.settings(column_aliases=aliases, confirmed_headings={heading: "says expert 1"}))
+
+
+def test_an_alias_to_what_leaves_the_cord_out_or_of_a_plain_word_needs_none() -> None:
+    plain = {"SPINAL CORD": "CORD", "Liquor": "FLUID", "CORDS": "CORD", "UNSHARP": "BAD QUALITY", "No.": "FILENAME"}
+    assert not mistakes(workbooks.settings(column_aliases=plain))
+    assert not mistakes(
+        workbooks.settings(column_aliases=dict.fromkeys(["FLUIDNC", "FLUID-CORD"], "FLUID without cord"))
+    )
+    (wrong,) = mistakes(workbooks.settings(column_aliases={"FLUID-CORD": "FLUID"}))
+    assert "may mean the opposite, or less" in str(wrong)
+    (wrong,) = mistakes(workbooks.settings(confirmed_headings={"FREE FLUID": "says expert 1"}))
+    assert "heading without an alias" in str(wrong)
+
+
+def test_a_confirmed_heading_is_read_as_the_label(tmp_path: Path) -> None:
+    labels = truth(20)
+    rows = sheet(labels, heading=(*workbooks.HEADING[:3], "FREE FLUID"))
+    told = {"column_aliases": {"FREE FLUID": "FLUID"}, "confirmed_headings": {"free fluid": "says expert 1"}}
+    assert not mistakes(workbooks.settings(**told))
+    assert values(read_sheet(tmp_path, rows, 20, **told), "fluid") == [bool(triple[2]) for triple in labels]
+
+
+@pytest.mark.parametrize("heading", ["FLIUD", "FLUD", "Fluids", "FLU1D"])
+def test_a_slip_of_the_pen_is_still_proposed(tmp_path: Path, heading: str) -> None:
+    rows = sheet(truth(5), heading=(*workbooks.HEADING[:3], heading))
+    said = messages(read_sheet(tmp_path, rows, 5))
+    assert ": FLUID}" in said
+    assert not mistakes(workbooks.settings(column_aliases={heading: "FLUID"}))

@@ -202,6 +202,48 @@ def test_a_small_workbook_that_spans_all_cells_is_refused_at_once(tmp_path: Path
     assert time.process_time() - start < 1
 
 
+def packed(path: Path, part: str, at: bytes, bomb: str) -> Path:
+    """Write a workbook of one sheet with `bomb` put before `at` in a part of it, and return its path."""
+    workbooks.write_workbook(path, {"AM12": sheet(truth(9))})
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    assert at in members[part]
+    members[part] = members[part].replace(at, bomb.encode() + at, 1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in members.items():
+            target.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("at", "bomb", "said"),
+    [
+        (b"</sheetData>", f"<row>{'<c/>' * 1_000_000}</row>", "a row of more than 16384 cells"),
+        (b"</sheetData>", f"<row>{'<c/>' * 10_000}</row>" * 201, "more than 2000000 cells"),
+        (b"</sheetData>", "<row/>" * 2_000_001, "more than 2000000 cells"),
+    ],
+    ids=["one row", "many rows", "rows of nothing"],
+)
+def test_a_small_workbook_of_countless_cells_is_refused_unloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: bytes, bomb: str, said: str
+) -> None:
+    path = packed(tmp_path / "labels.xlsx", "xl/worksheets/sheet1.xml", at, bomb)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(workbook, "load_workbook", lambda _: pytest.fail("loaded"))
+    assert f"labels.xlsx: label file cannot be used: expected at most 2000000 cells, got {said}" in messages(
+        read(tmp_path, {"AM12": 9})
+    )
+
+
+def test_cells_are_counted_over_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workbooks.write_workbook(tmp_path / "labels.xlsx", {name: sheet(truth(9), name) for name in ("AM12", "BM12")})
+    frames = {"AM12": 9, "BM12": 9}
+    monkeypatch.setattr(workbook, "MAX_CELLS", 2 * 10 * 4)  # two sheets of a heading and nine rows by four columns
+    assert not read(tmp_path, frames).findings
+    monkeypatch.setattr(workbook, "MAX_CELLS", 2 * 10 * 4 - 1)
+    assert "got more than 79 cells" in messages(read(tmp_path, frames))
+
+
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.booleans())
 def test_a_damaged_workbook_never_ends_in_a_traceback(

@@ -36,6 +36,7 @@ SECTION: dict[str, Any] = {
     "first_number_of": {},
     "aliases": {},
     "column_aliases": {},
+    "confirmed_headings": {},
     "ignored_sheets": {},
     "definitions": {},
     "without": {"fluid_without_cord": {"label": "fluid", "without": "cord", "column": "FLUID without cord"}},

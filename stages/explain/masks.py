@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stages.common.clips.canvas import Picture, Placement, choose_view, draw, place
 from stages.common.clips.cohort import MASKS, Clip, read_clips
 from stages.common.clips.decode import frames, read_header
+from stages.common.clips.inside import strange
 from stages.common.core.errors import Problem, raise_all
 from stages.explain.params import Params
 
@@ -45,7 +46,8 @@ def read_masks(cohort: Path, clips: pd.DataFrame, wanted: Mapping[str, Iterable[
         params: their `structures` say which grey value is what.
 
     Raises:
-        PipelineError: a mask has other frames or another size than its clip, or a grey value that is no structure.
+        PipelineError: a mask is no file of the cohort, has other frames or another size than its clip, or a grey value
+            that is no structure.
     """
     if not (cohort / MASKS).is_dir():
         return {}
@@ -54,7 +56,9 @@ def read_masks(cohort: Path, clips: pd.DataFrame, wanted: Mapping[str, Iterable[
     problems: list[Problem] = []
     for clip in read_clips(cohort):
         path = cohort / MASKS / f"{clip.name}.mkv"
-        if clip.clip_id in wanted and path.is_file():
+        if clip.clip_id in wanted and (problem := strange(path, cohort)) is not None:
+            problems.append(problem)
+        elif clip.clip_id in wanted and path.is_file():
             row = table.loc[clip.clip_id]
             pictures, count = _kept(path, set(wanted[clip.clip_id]))
             misfits = _misfits(path, pictures, count, row, params.explain.structures)

@@ -4,6 +4,7 @@ The table is the key between a pseudonymous clip (`C001`, `P001`) and a file nam
 stays in the cohort: stages write clip_ids and patients, and nothing else of this table's text but `position`.
 """
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import pandas as pd
 from stages.common.clips import cohort_cells as cells
 from stages.common.clips.cohort_cells import DEEPEST_CM, Crop, composed
 from stages.common.clips.container import CONTAINERS
+from stages.common.clips.inside import NotOfCohortError, read_table_bytes
 from stages.common.clips.unlisted import unlisted
 from stages.common.core.errors import PipelineError, Problem, raise_all
 
@@ -109,15 +111,16 @@ def check_clips(cohort: Path) -> Listing:
 def _read(path: Path) -> pd.DataFrame:
     try:
         # utf-8-sig: Excel's 'CSV UTF-8' begins with a byte order mark
-        with path.open(encoding="utf-8-sig") as file:
-            delimiter = max(DELIMITERS, key=file.readline().count)
-            file.seek(0)
-            table = pd.read_csv(file, sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
+        text = read_table_bytes(path, path.parent).decode("utf-8-sig")
+        delimiter = max(DELIMITERS, key=io.StringIO(text, newline=None).readline().count)
+        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError as error:
         raise PipelineError(
             f"{path}: expected a table with the columns {', '.join(REQUIRED)}, got no such file. "
             "Check `cohort` in params.yaml, or run `dvc pull`."
         ) from error
+    except NotOfCohortError as error:
+        raise PipelineError(f"{path.parent}: {error.problem}") from error
     except (OSError, ValueError) as error:
         raise PipelineError(f"{path} cannot be read as a CSV: {error}. Save it as comma-separated UTF-8.") from error
     if isinstance(table.index, pd.RangeIndex):

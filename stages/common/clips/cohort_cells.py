@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from stages.common.clips.container import CONTAINERS, is_clip
+from stages.common.clips.inside import leads_out
 
 MASKS = "masks"  # folder of a cohort whose videos say what lies where in a clip (the phantom knows it): no clips
 DEEPEST_CM = 40.0  # no scanner images deeper; a larger number is a depth in mm
@@ -43,16 +44,16 @@ def parse_file(text: str, files: dict[str, Path]) -> Path:
         raise ValueError("no such file")
     if path is not None and _leaves(path, text):
         raise ValueError("link leads out of the cohort")
+    if path is not None and not path.is_file():  # before it is looked into: a pipe would be waited for
+        raise ValueError("no such file")
     if path is None or not is_clip(path):
         raise ValueError("unknown container")
-    if not path.is_file():
-        raise ValueError("no such file")
     return path
 
 
 def _leaves(path: Path, text: str) -> bool:
     cohort = path.parents[len(PurePosixPath(text).parts) - 1]
-    return not path.resolve().is_relative_to(cohort.resolve())
+    return leads_out(path, cohort)
 
 
 def parse_patient(text: str) -> str:

@@ -11,11 +11,16 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import ScalarNode, SequenceNode
 
 from stages.common.core.errors import PipelineError, Problem, raise_all
 
 PARAMS_FILE = Path("params.yaml")
+LONGEST = 200  # characters of a value in a message
+DEEPEST = 50  # levels of a YAML file; params.yaml has five, and LibYAML ends the whole process somewhere beyond 10 000
 
 # Everything that may stand at the top of params.yaml: a mistyped section name is then an unknown key.
 TOP_LEVEL = frozenset(
@@ -78,25 +83,76 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file's mapping, read as DVC reads it.
 
     Raises:
-        PipelineError: it is absent, no YAML or no mapping.
+        PipelineError: it is absent, no YAML or no mapping, too deep, or holds a value that is none of its own kind.
     """
     # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_deep(text, path)
+        content = YAML(typ="safe").load(text)
     except (YAMLError, UnicodeDecodeError, OSError) as error:
         raise PipelineError(
             f"{path} cannot be read as YAML: {error}. Mend the line named, or restore the file."
         ) from error
+    except (ValueError, LookupError, RecursionError) as error:  # ruamel's of `2024-13-45`, `!!int foo`, `!!bool foo`
+        raise_all(_no_values(text, path), f"{path} cannot be read as YAML")
+        raise PipelineError(f"{path} cannot be read as YAML: {error}. Restore the file.") from error
     if not isinstance(content, dict):
         raise PipelineError(f"{path}: expected a mapping of keys to values, got {type(content).__name__}.")
     return content
+
+
+def _refuse_deep(text: str, path: Path) -> None:
+    depth = 0
+    for event in YAML(typ="safe").parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > DEEPEST:
+            where = f"{path}, line {event.start_mark.line + 1}"
+            raise PipelineError(f"{where}: expected at most {DEEPEST} levels, got more. Mend it, or restore the file.")
+
+
+def _no_values(text: str, path: Path) -> list[Problem]:
+    """Return the scalars that are not what their form or their tag says, each with its line."""
+    problems, seen = [], set()
+    waiting: list[Any] = [YAML(typ="safe").compose(text)]
+    constructor = YAML(typ="safe").constructor
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ScalarNode):
+            problems += _no_value(node, constructor, path)
+        elif node is not None and id(node) not in seen:  # an alias may lead back to where it stands
+            seen.add(id(node))
+            parts = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
+            waiting += reversed(parts)
+    return problems
+
+
+def _no_value(node: ScalarNode, constructor: SafeConstructor, path: Path) -> list[Problem]:
+    try:
+        constructor.construct_object(node)
+    except (YAMLError, ValueError, LookupError) as error:
+        where, kind = f"{path}, line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
+        remedy = (
+            f"Correct it, or put it in quotes if it is a text ({type(error).__name__}: {' '.join(str(error).split())})."
+        )
+        return [Problem(where, "wrong value", f"a value of the kind {kind}", short(node.value), remedy)]
+    return []
+
+
+def short(value: object) -> str:
+    """Return a value as a message shows it: what Python refuses to write out, and what is long, is cut."""
+    try:
+        said = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4300 digits; a value that holds itself
+        return f"a {type(value).__name__} too long to write out"
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} ... ({len(said)} characters)"
 
 
 def unknown_keys(content: dict[str, Any], path: Path) -> list[Problem]:
     """Return a problem for each top-level key that params.yaml does not have."""
     allowed = ", ".join(sorted(TOP_LEVEL))
     return [
-        Problem(f"{path}: {key}", "unknown key", f"one of {allowed}", repr(key), "Correct or remove it.")
+        Problem(f"{path}: {key}", "unknown key", f"one of {allowed}", short(key), "Correct or remove it.")
         for key in content
         if key not in TOP_LEVEL
     ]
@@ -110,7 +166,7 @@ def _as_problem(detail: ErrorDetails, path: Path) -> Problem:
             f"{path}: {key}",
             "unknown key",
             "a documented parameter",
-            repr(detail["input"]),
+            short(detail["input"]),
             "Remove it or mend its spelling.",
         )
     if kind == "missing":
@@ -118,4 +174,4 @@ def _as_problem(detail: ErrorDetails, path: Path) -> Problem:
             f"{path}: {key}", "missing key", "a value", "none", "Add it; params.yaml in Git shows the shipped value."
         )
     expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return Problem(f"{path}: {key}", "wrong value", expected, repr(detail["input"]), "Correct the value.")
+    return Problem(f"{path}: {key}", "wrong value", expected, short(detail["input"]), "Correct the value.")

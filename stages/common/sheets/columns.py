@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from stages.common.core.errors import Problem
+from stages.common.sheets.doubts import doubtful, mentions, missing, unclear, undefined
 from stages.common.sheets.findings import Finding
-from stages.common.sheets.names import as_yaml, close, listed, normal
+from stages.common.sheets.meaning import is_slip, narrows, shares_a_word, signed
+from stages.common.sheets.names import close, listed, normal
 from stages.common.sheets.rows import Sheet
 from stages.common.sheets.said import entry
 from stages.common.sheets.settings import LabelParams
@@ -75,7 +77,7 @@ def _define(
         if (mixed := _mixed(columns, derived, params)) is not None:
             del titles[rule.label]
             titles[derived] = mixed.heading
-            return [_unclear(sheet, mixed.heading, derived, params)]
+            return [unclear(sheet, mixed.heading, derived, params)]
         if meaning == derived:
             titles[derived] = titles.pop(rule.label)
         return []
@@ -89,13 +91,13 @@ def _define(
         ]
     if meaning is None:
         titles[derived] = other
-        return [_undefined(sheet, other, rule.label, derived)]
+        return [undefined(sheet, other, rule.label, derived)]
     titles[meaning] = other
     return []
 
 
 def _mixed(columns: list[Column], derived: str, params: LabelParams) -> Column | None:
-    """Return the column that seems to be 'A' but mentions B, where there is no plain 'A': `FLUID w/o cord`."""
+    """Return the column that seems to be 'A' but for something, where there is no plain 'A': `FLUID w/o cord`."""
     rule = params.label_merge.without[derived]
     plain = params.labels[rule.label].column
     if _candidates(columns, plain, params):
@@ -103,36 +105,11 @@ def _mixed(columns: list[Column], derived: str, params: LabelParams) -> Column |
     alike = (normal(plain), normal(rule.label))
     for column in _free(columns, params):
         form = normal(column.heading)
-        if _mentions(form, rule.without, params) and (any(a in form for a in alike) or close(plain, [form])):
+        if mentions(form, rule.without, params) and (any(a in form for a in alike) or close(plain, [form])):
+            return column
+        if narrows(column.heading, plain) or narrows(column.heading, rule.label):
             return column
     return None
-
-
-def _mentions(form: str, label: str, params: LabelParams) -> bool:
-    return normal(params.labels[label].column) in form or normal(label) in form
-
-
-def _unclear(sheet: Sheet, heading: str, derived: str, params: LabelParams) -> Finding:
-    rule, title = params.label_merge.without[derived], as_yaml(sheet.title)
-    remedy = (
-        "Ask the expert what 1 means in this sheet, then set in params.yaml "
-        f"label_merge.column_aliases: {{{as_yaml(heading)}: {as_yaml(rule.column)}}} and "
-        f"label_merge.definitions: {{{title}: {derived}}} or {{{title}: {rule.label}}}."
-    )
-    what = f"column '{heading}' mentions {rule.without}, so it may be another definition than '{rule.label}'"
-    expected = f"a column '{params.labels[rule.label].column}' or '{rule.column}'"
-    return Finding("definition", Problem(sheet.where, what, expected, f"'{heading}'", remedy))
-
-
-def _undefined(sheet: Sheet, column: str, label: str, derived: str) -> Finding:
-    title = as_yaml(sheet.title)
-    remedy = (
-        "Ask the expert what 1 means in this sheet, then set in params.yaml "
-        f"label_merge.definitions: {{{title}: {derived}}} or {{{title}: {label}}}."
-    )
-    what = f"column '{column}' is another definition than '{label}'"
-    problem = Problem(sheet.where, what, f"to be told whether it means {derived} or {label}", "neither", remedy)
-    return Finding("definition", problem, proposal=("definitions", sheet.title, derived))
 
 
 def _candidates(columns: list[Column], title: str, params: LabelParams) -> list[Column]:
@@ -141,9 +118,12 @@ def _candidates(columns: list[Column], title: str, params: LabelParams) -> list[
     An identical heading does not win over one spelt otherwise: nobody can tell which of the two was filled in.
     """
     aliases = {normal(key): value for key, value in params.label_merge.column_aliases.items()}
-    return [
-        column for column in columns if normal(aliases.get(normal(column.heading), column.heading)) == normal(title)
-    ]
+    return [column for column in columns if normal(_meant(column.heading, aliases)) == normal(title)]
+
+
+def _meant(heading: str, aliases: dict[str, str]) -> str:
+    """Return what a heading stands for; nothing expected where only a sign tells it from another: `!CORD`."""
+    return aliases.get(normal(heading), "" if signed(heading) else heading)
 
 
 def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) -> tuple[Column | None, list[Finding]]:
@@ -155,8 +135,11 @@ def _find(sheet: Sheet, columns: list[Column], title: str, params: LabelParams) 
         got = f"{len(found)}: {listed(column.heading for column in found)}"
         problem = Problem(where, f"several columns '{title}'", "one", got, "Remove or rename all but one.")
         return None, [Finding("column", problem)]
-    likely = _likely(columns, title, params)
-    return likely, [Finding("column", _missing(where, columns, title, likely))]
+    likely, got = _likely(columns, title, params), listed(column.heading for column in columns)
+    if likely is None or is_slip(likely.heading, title) or _is_filename(title, params):
+        return likely, [missing(where, title, got, None if likely is None else likely.heading)]
+    # not looked into: were it the opposite, its cells would seem to contradict others
+    return None, [doubtful(where, title, got, likely.heading)]
 
 
 def _likely(columns: list[Column], title: str, params: LabelParams) -> Column | None:
@@ -165,9 +148,15 @@ def _likely(columns: list[Column], title: str, params: LabelParams) -> Column | 
     free = {
         column.heading: column
         for column in _free(columns, params)
-        if not any(_mentions(normal(column.heading), label, params) for label in others)
+        if not any(mentions(normal(column.heading), label, params) for label in others)
     }
-    return next((free[heading] for heading in close(title, list(free))), None)
+    slips = [heading for heading in free if is_slip(heading, title)]
+    sharing = [heading for heading in free if shares_a_word(heading, title) and not _is_filename(title, params)]
+    return next((free[heading] for heading in [*slips, *close(title, list(free)), *sharing]), None)
+
+
+def _is_filename(title: str, params: LabelParams) -> bool:
+    return normal(title) == normal(params.label_merge.filename_column)
 
 
 def _free(columns: list[Column], params: LabelParams) -> list[Column]:
@@ -176,12 +165,3 @@ def _free(columns: list[Column], params: LabelParams) -> list[Column]:
     known = [section.filename_column, *(label.column for label in params.labels.values())]
     known += [rule.column for rule in section.without.values()]
     return [column for column in columns if not any(_candidates([column], name, params) for name in known)]
-
-
-def _missing(where: str, columns: list[Column], title: str, likely: Column | None) -> Problem:
-    remedy = "Write the headings into the first row of the sheet."
-    if likely is not None:
-        alias = f"{{{as_yaml(likely.heading)}: {as_yaml(title)}}}"
-        remedy = f"Correct the heading, or set in params.yaml label_merge.column_aliases: {alias}."
-    got = listed(column.heading for column in columns)
-    return Problem(where, f"no column '{title}'", f"a heading '{title}'", got, remedy)

@@ -1,14 +1,15 @@
 """Read label CSVs into sheets: one file with a column CLIP, or a folder with one file a clip."""
 
 import csv
+import io
 from pathlib import Path
 
+from stages.common.clips.inside import NotOfCohortError, read_table_bytes, strange
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import listed, normal
 from stages.common.sheets.rows import Row, Sheet, filled, unreadable
 
-MAX_BYTES = 64 * 2**20  # far beyond any label table
 DELIMITERS = ",;\t"
 
 
@@ -21,7 +22,7 @@ def read_csv(path: Path, name: str, expert: str, clip_column: str) -> tuple[list
         expert: whose it is.
         clip_column: heading of the column with the clip's name.
     """
-    rows, findings = _rows(path, name)
+    rows, findings = _rows(path, path.parent, name)
     if findings or not rows:
         return [], findings or [unreadable(name, "a heading and rows", "an empty file", "Fill it or remove it.")]
     heading = [str(entry).strip() for entry in rows[0].cells]
@@ -56,12 +57,15 @@ def read_folder(path: Path, name: str, expert: str) -> tuple[list[Sheet], list[F
         where = f"{name}/{file.name}"
         if file.name.startswith("."):
             continue  # written by file managers, invisible to whoever filled the folder
+        if (problem := strange(file, path.parent)) is not None:
+            findings.append(Finding("file", problem))
+            continue
         if file.suffix.lower() != ".csv" or not file.is_file():
             findings.append(
                 unreadable(where, "only <clip>.csv files in this folder", f"'{file.name}'", "Move it elsewhere.")
             )
             continue
-        rows, wrong = _rows(file, where)
+        rows, wrong = _rows(file, path.parent, where)
         findings += wrong
         if not wrong:
             sheets.append(Sheet(expert, file.stem, where, tuple(rows)))
@@ -73,18 +77,17 @@ def delimiter_of(heading: str) -> str:
     return max(DELIMITERS, key=heading.count)
 
 
-def _rows(path: Path, name: str) -> tuple[list[Row], list[Finding]]:
+def _rows(path: Path, cohort: Path, name: str) -> tuple[list[Row], list[Finding]]:
     """Return the rows that hold anything, numbered by the line on which they end."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return [], [
-                unreadable(name, f"at most {MAX_BYTES // 2**20} MiB", f"{path.stat().st_size} bytes", "Split it.")
-            ]
-        with path.open(encoding="utf-8-sig", newline="") as file:  # -sig: Excel's 'CSV UTF-8' begins with a mark
-            heading = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter_of(heading), strict=True)
-            rows = [Row(reader.line_num, tuple(cells)) for cells in reader]
+        text = read_table_bytes(path, cohort).decode("utf-8-sig")  # -sig: Excel's 'CSV UTF-8' begins with a mark
+        file = io.StringIO(text, newline="")
+        heading = file.readline()
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter_of(heading), strict=True)
+        rows = [Row(reader.line_num, tuple(cells)) for cells in reader]
+    except NotOfCohortError as error:
+        return [], [Finding("file", error.problem)]
     except UnicodeDecodeError as error:
         return [], [unreadable(name, "UTF-8 text", f"byte {error.start} that is none", "Save it as 'CSV UTF-8'.")]
     except (OSError, csv.Error) as error:

@@ -14,6 +14,7 @@ experts may use different forms; one expert has one file or folder.
 import re
 from pathlib import Path
 
+from stages.common.clips.inside import strange
 from stages.common.sheets.csv_file import read_csv, read_folder
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import listed, normal
@@ -63,6 +64,8 @@ def _wrong_files(cohort: Path, found: list[tuple[Path, str]]) -> list[Finding]:
         for path, _ in found
         if path.suffix.lower() in FOREIGN
     ]
+    problems = [strange(path, cohort, folder=True) for path, _ in found]
+    findings += [Finding("file", problem) for problem in problems if problem is not None]
     if not found:
         findings.append(unreadable(where, FORMS, "none of these", "Put the label sheets beside clips.csv."))
     experts = sorted({normal(expert) for _, expert in found})

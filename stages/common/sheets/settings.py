@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 from stages.common.labels import Label, unusable_names
+from stages.common.sheets.meaning import reverses, reversing_alias
 from stages.common.sheets.names import listed, normal
 
 
@@ -78,6 +79,7 @@ class LabelMerge(Strict):
         first_number_of: sheet -> first number, for sheets that number otherwise or fit both.
         aliases: sheet -> clip, for sheets named otherwise than their clip.
         column_aliases: heading in a sheet -> heading expected.
+        confirmed_headings: key of `column_aliases` that reads like another meaning -> how it is known to be the same.
         ignored_sheets: sheet -> reason, for sheets that hold no labels.
         definitions: sheet -> which label its column means, for sheets with the column of a `without` label.
         without: derived label -> how it is made.
@@ -91,6 +93,7 @@ class LabelMerge(Strict):
     first_number_of: dict[str, First]
     aliases: dict[str, str]
     column_aliases: dict[str, str]
+    confirmed_headings: dict[str, Text]
     ignored_sheets: dict[str, str]
     definitions: dict[str, str]
     without: Annotated[dict[str, Without], Field(max_length=1)]
@@ -123,6 +126,7 @@ def mistakes(params: LabelParams) -> list[Problem]:
     """Return what is wrong between keys of params.yaml that are right one by one."""
     section, known = params.label_merge, list(params.labels)
     wrong = unusable_names(params.names) + _shared_columns(params) + _twin_aliases(section)
+    wrong += _reversing_aliases(params) + _confirmed_in_vain(section)
     if section.excludes_others is not None:
         wrong += _outside("excludes_others", section.excludes_others, known)
     for name, rule in section.without.items():
@@ -160,6 +164,30 @@ def _twin_aliases(section: LabelMerge) -> list[Problem]:
         Problem(where, what, expected, listed(headings), "Remove all but one.")
         for headings in forms.values()
         if len(headings) > 1
+    ]
+
+
+def _reversing_aliases(params: LabelParams) -> list[Problem]:
+    """Return the aliases by which a heading that may mean the opposite, or less, would pass for a label."""
+    section, wrong = params.label_merge, []
+    confirmed = {normal(heading) for heading in section.confirmed_headings}
+    derived = {rule.label: rule.column for rule in section.without.values()}
+    for heading, title in section.column_aliases.items():
+        for label in [label for label, column in params.labels.items() if normal(column.column) == normal(title)]:
+            others = [other.column for name, other in params.labels.items() if name != label]
+            other_too = any(normal(column) in normal(heading) for column in others)
+            if (reverses(heading, title) or other_too) and normal(heading) not in confirmed:
+                wrong.append(reversing_alias(heading, title, derived.get(label)))
+    return wrong
+
+
+def _confirmed_in_vain(section: LabelMerge) -> list[Problem]:
+    aliases = {normal(heading) for heading in section.column_aliases}
+    where, expected = "params.yaml: label_merge.confirmed_headings", "a key of label_merge.column_aliases"
+    return [
+        Problem(where, "heading without an alias", expected, repr(heading), "Add the alias, or remove this line.")
+        for heading in section.confirmed_headings
+        if normal(heading) not in aliases
     ]
 
 

@@ -3,6 +3,7 @@
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -20,6 +21,12 @@ from stages.common.sheets.rows import Entry, Formula, Moment, Row, Sheet, filled
 # Far beyond 13 clips of 400 rows (0.3 MB unpacked), far below what fills the memory of a laptop
 MAX_UNPACKED_BYTES = 64 * 2**20
 MAX_CELLS = 2_000_000
+MAX_COLUMNS = 16_384  # of a row, says the format
+MADE = (
+    "c",
+    "row",
+    "si",
+)  # elements for each of which openpyxl makes an object: a million of them are 11 kB when packed
 SPREAD = ("mergeCell", "hyperlink")  # elements for which openpyxl makes a cell for each one that their `ref` spans
 # What zipfile, zlib, the XML parser and openpyxl raise on damaged input (found by flipping bytes)
 DAMAGE = (
@@ -44,9 +51,8 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
         if (size := _unpacked_bytes(path)) > MAX_UNPACKED_BYTES:
             limit = f"at most {MAX_UNPACKED_BYTES // 2**20} MiB when unpacked"
             return [], [unreadable(name, limit, f"{size / 2**20:.0f} MiB", "Keep nothing but the labels in it.")]
-        if (spread := _spread_cells(path)) > MAX_CELLS:
-            limit, got = f"at most {MAX_CELLS} cells", f"merged cells or links over {spread}"
-            return [], [unreadable(name, limit, got, "Unmerge the cells and remove the links in it.")]
+        if (beyond := _beyond(path, name)) is not None:
+            return [], [beyond]
         with warnings.catch_warnings():
             # drop-down lists and styles that openpyxl cannot keep: nothing is saved here
             warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
@@ -59,20 +65,36 @@ def read_workbook(path: Path, name: str, expert: str) -> tuple[list[Sheet], list
 
 def _unpacked_bytes(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
-        return sum(member.file_size for member in archive.infolist())
+        return max(path.stat().st_size, sum(member.file_size for member in archive.infolist()))
 
 
-def _spread_cells(path: Path) -> int:
-    """Return the most cells that merged ranges and links of one part span; read as a stream, no cell is made."""
-    with zipfile.ZipFile(path) as archive:
-        return max((_spread_in(archive, member) for member in archive.namelist()), default=0)
+class TooManyError(Exception):
+    """More cells than are read: told at the first that is too many."""
 
 
-def _spread_in(archive: zipfile.ZipFile, member: str) -> int:
+def _beyond(path: Path, name: str) -> Finding | None:
+    """Return why a workbook would take too many cells; its parts are read as a stream, and no cell is made."""
+    made: Counter[str] = Counter()
+    limit = f"at most {MAX_CELLS} cells"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            spread = max((_spread_in(archive, member, made) for member in archive.namelist()), default=0)
+    except TooManyError as error:
+        return unreadable(name, limit, str(error), "Keep nothing but the labels in it; delete empty cells behind them.")
+    if spread <= MAX_CELLS:
+        return None
+    return unreadable(name, limit, f"merged cells or links over {spread}", "Unmerge the cells and remove its links.")
+
+
+def _spread_in(archive: zipfile.ZipFile, member: str, made: Counter[str]) -> int:
+    """Return how many cells merged ranges and links of a part span, and count in `made` what all parts hold."""
     spans = []
 
     def begin(element: str, attributes: dict[str, str]) -> None:
-        if element.rsplit(" ", 1)[-1] in SPREAD and ":" in (ref := attributes.get("ref", "")):
+        kind = element.rsplit(" ", 1)[-1]
+        if kind in MADE:
+            _count(kind, made)
+        elif kind in SPREAD and ":" in (ref := attributes.get("ref", "")):
             left, top, right, bottom = range_boundaries(ref)
             spans.append((right - left + 1) * (bottom - top + 1))
 
@@ -84,6 +106,15 @@ def _spread_in(archive: zipfile.ZipFile, member: str) -> int:
     except ExpatError:  # a picture, or damage that the reader names
         pass
     return sum(spans)
+
+
+def _count(kind: str, made: Counter[str]) -> None:
+    made["in row"] = made["in row"] + 1 if kind == "c" else 0
+    made[kind] += 1
+    if made["in row"] > MAX_COLUMNS:
+        raise TooManyError(f"a row of more than {MAX_COLUMNS} cells")
+    if made[kind] > MAX_CELLS:
+        raise TooManyError(f"more than {MAX_CELLS} cells, rows or texts")
 
 
 def _reason(error: Exception) -> str:
