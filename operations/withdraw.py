@@ -3,14 +3,16 @@
     python -m operations.withdraw P003           say what would go
     python -m operations.withdraw P003 --do      and do it; then `dvc repro`, and commit
 
-Reads   params.yaml (`cohort`, `labels`, `label_merge`) and data/cohorts/<cohort>
+Reads   params.yaml (`cohort`, `labels`, `label_merge`), approved.json and data/cohorts/<cohort>
 Writes  the cohort without the patient, data/cohorts/<cohort>.dvc
 
+Before anything is written, the cohort as it would be is read again in memory: of other patients nothing may be missing.
 Arrays, features and bundles hold all patients at once, and every earlier run lies in the cache too. So every output of
-the pipeline goes, with dvc.lock, and then everything in the cache and in the cohort's own remote that is not this
-cohort as it now stands, or another one on any branch or tag: the runs of other commits and experiments with it. `dvc
-repro` makes the rest again. Remotes of other cohorts are not touched.
+the pipeline goes, of these parameters or others, with dvc.lock; then everything in the cache that is not a cohort as it
+now stands, on any branch or tag; and everything in the cohort's own remote but this cohort. `dvc repro` makes the rest
+again. Other cohorts and their remotes are not touched.
 
+In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1.
 Broken off, the same command goes on: what was to go is written down in .dvc/tmp until it has gone.
 """
 

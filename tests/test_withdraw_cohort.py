@@ -85,7 +85,9 @@ def test_nothing_is_written_where_the_result_reads_otherwise(
     found = plan()
     cut = rehearsal.without_rows
     monkeypatch.setattr(rehearsal, "without_rows", lambda *words, **flags: cut(*words, **flags).replace("P003", "P004"))
-    with pytest.raises(PipelineError, match=r"clips.csv: .*read again: expected 2 other rows.*MIA.*Nothing was changed"):
+    with pytest.raises(
+        PipelineError, match=r"clips.csv: .*read again: expected 2 other rows.*MIA.*Nothing was changed"
+    ):
         withdraw.leave_cohort(found, COLUMN)
     with pytest.raises(PipelineError, match="Nothing was changed"):
         plan()
@@ -254,9 +256,8 @@ def test_what_is_looked_for_is_what_goes_and_nothing_that_stays(cohort: Path, pl
     assert {value: name for value, (name, _) in plan().traces.items()} == expected
 
 
-def test_a_workbook_that_cannot_be_saved_again_is_a_message(
-    cohort: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("cohort")
+def test_a_workbook_that_cannot_be_saved_again_is_a_message(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ValueError("no such style")
 
