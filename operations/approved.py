@@ -13,11 +13,8 @@ DVC names objects by MD5, which whoever may write to a remote can forge, and `dv
 import argparse
 import hashlib
 import json
-import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,33 +22,12 @@ from configobj import ConfigObj
 from dvc.repo import Repo
 
 from experiments.run_dvc import dvc
+from operations.approval import APPROVED, BUNDLE, Approved, read_approved
+from operations.run_git import git
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import replacing, write_json
 
-APPROVED = Path("approved.json")
 BEDSIDE = Path("metrics/bedside.json")
-BUNDLE = re.compile(r"data/train/([^/]+)/0/[^/]+/([^/]+)\.safetensors$")  # protocol, fold, seed, model
-
-
-@dataclass(frozen=True)
-class Approved:
-    """What approved.json says.
-
-    Attributes:
-        protocol: that the model was trained under.
-        model: its row of the table.
-        path: its bundle in the workspace.
-        sha256: of the bundle's bytes, hexadecimal.
-        rev: the commit whose dvc.lock names the bundle.
-        why: who chose it: the doctor's rule for every infant, or a person although the rule said otherwise.
-    """
-
-    protocol: str
-    model: str
-    path: str
-    sha256: str
-    rev: str
-    why: str
 
 
 def chosen(bedside: Mapping[str, Any]) -> tuple[str, str]:
@@ -114,11 +90,6 @@ def judged() -> dict[str, Any]:
     return content
 
 
-def git(*arguments: str) -> str:
-    """Return what `git ...` prints."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
-
-
 def approve(named: str | None) -> Approved:
     """Return what is to be approved: `named`, such as `patient/resnet18`, or what the doctor's rule chose.
 
@@ -135,7 +106,8 @@ def approve(named: str | None) -> Approved:
     path = bundle(protocol, model)
     if git("status", "--porcelain", "dvc.lock"):
         raise PipelineError("dvc.lock: expected what the last commit has, got changes. Commit it, then approve.")
-    return Approved(protocol, model, str(path), digest(path, "sha256"), git("rev-parse", "HEAD"), why)
+    rev, sha256 = git("rev-parse", "HEAD"), digest(path, "sha256")
+    return Approved(protocol=protocol, model=model, path=str(path), sha256=sha256, rev=rev, why=why)
 
 
 def write_remotes(path: Path) -> None:
@@ -151,11 +123,11 @@ def get(target: Path) -> Approved:
     """Bring the approved bundle to `target`.
 
     Raises:
-        PipelineError: nothing is approved here, DVC cannot get it, or it has other bytes; then `target` is as it was.
+        PipelineError: nothing is approved here, approved.json is damaged, DVC cannot get it, or it has other bytes;
+            then `target` is as it was.
+            then `target` is as it was.
     """
-    if not APPROVED.is_file():
-        raise PipelineError(f"{APPROVED}: expected it in the clone, got none. Nothing is approved; or `git pull`.")
-    approved = Approved(**json.loads(APPROVED.read_text(encoding="utf-8")))
+    approved = read_approved()
     with tempfile.TemporaryDirectory() as folder, replacing(target) as partial:
         write_remotes(Path(folder) / "config")
         dvc("get", ".", approved.path, "--rev", approved.rev, "-o", str(partial), "--config", f"{folder}/config")
@@ -183,7 +155,7 @@ def main() -> None:
         print(f"{asked.target}: {approved.protocol}/{approved.model}, SHA-256 {approved.sha256}: {approved.why}")
         return
     approved = approve(asked.model)
-    write_json(APPROVED, asdict(approved), sort_keys=False)
+    write_json(APPROVED, approved.model_dump(), sort_keys=False)
     print(f"{APPROVED}: {approved.protocol}/{approved.model}, {approved.why}. Commit it, and `dvc push`.")
 
 

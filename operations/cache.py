@@ -23,6 +23,7 @@ from typing import Any
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
+from operations.reached import AGAIN, reached, unchanged
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.progress import in_parallel
 
@@ -40,7 +41,7 @@ class Store:
     """A cache or a remote.
 
     Attributes:
-        name: as a person calls it.
+        name: as a person calls it, with its address.
         fs: DVC's file system of it.
         root: the folder of its objects there.
         heals: what brings damaged objects back, once they are removed.
@@ -73,14 +74,21 @@ def store(repo: Repo, asked: str | None) -> Store:
         odb = repo.cache.local
         return Store(str(Path(odb.path).parents[1]), odb.fs, odb.path, CACHE_HEALS)
     if asked in repo.config["remote"]:
-        odb = repo.cloud.get_remote(asked).odb
-        return Store(f"remote {asked}", odb.fs, odb.path, REMOTE_HEALS)
+        name = f"remote {asked} ({repo.config['remote'][asked]['url']})"
+        with reached(f"{name}: expected to reach it", unchanged):
+            odb = repo.cloud.get_remote(asked).odb
+        return Store(name, odb.fs, odb.path, REMOTE_HEALS)
     return Store(asked, LocalFileSystem(), str(Path(asked) / OBJECTS), REMOTE_HEALS)
 
 
 def value_of(path: str) -> str:
     """Return what an object's name says its MD5 is; `.dir` where it lists a folder."""
     return "".join(path.split("/")[-2:])
+
+
+def is_object(path: str) -> bool:
+    """Return whether a file is named as an object; others are what broken transfers left."""
+    return NAME.fullmatch("/".join(path.split("/")[-2:])) is not None
 
 
 def is_damaged(path: str, fs: Any) -> bool:
@@ -96,16 +104,18 @@ def check(where: Store) -> Checked:
     """Read every object below a cache or a remote.
 
     Raises:
-        PipelineError: there is none.
+        PipelineError: there is none, or it cannot be read.
     """
-    files = sorted(where.fs.find(where.root))
+    with reached(f"{where.name}: expected to list its objects", unchanged):
+        files = sorted(where.fs.find(where.root))
     if not files:
         raise PipelineError(
             f"{where.root}: expected objects of a DVC cache or remote, got none. Name a remote of .dvc/config, or the "
             "folder above files/."
         )
-    named = [path for path in files if NAME.fullmatch("/".join(path.split("/")[-2:]))]
-    results = in_parallel(partial(is_damaged, fs=where.fs), named, "check", unit="object")
+    named = [path for path in files if is_object(path)]
+    with reached(f"{where.name}: expected to read its {len(named)} objects", unchanged):
+        results = list(in_parallel(partial(is_damaged, fs=where.fs), named, "check", unit="object"))
     return Checked(len(named), [path for path, bad in results if bad], sorted(set(files) - set(named)))
 
 
@@ -117,9 +127,18 @@ def lists_of(members: Iterable[str], where: Store) -> list[str]:
 
 
 def heal(damaged: list[str], where: Store) -> None:
-    """Remove damaged objects; of a remote also the lists that name them: where a list is, `dvc push` sends nothing."""
-    for path in [*damaged, *(lists_of(damaged, where) if where.heals == REMOTE_HEALS else [])]:
-        where.fs.remove(path)
+    """Remove damaged objects; of a remote also the lists that name them: where a list is, `dvc push` sends nothing.
+
+    Lists go first: broken off, the objects are still found damaged, and the same command goes on.
+
+    Raises:
+        PipelineError: the store fails; with how many were removed.
+    """
+    removed: list[str] = []
+    with reached(f"{where.name}: expected to remove what is damaged", lambda: f"{len(removed)} removed. {AGAIN}"):
+        for path in [*(lists_of(damaged, where) if where.heals == REMOTE_HEALS else []), *damaged]:
+            where.fs.remove(path)
+            removed.append(path)
 
 
 def owners(repo: Repo) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Leave nothing of an older state of a cohort in DVC's cache, in its own remote and in what DVC keeps beside them.
 
-What is kept: what the workspace's .dvc files track, and what those of any branch, tag or experiment track, but for the
-cohort's. Remotes of other cohorts are not touched. Everything here can be done again: a second time finds less to do.
+What is kept in the cache: what the workspace's .dvc files track, and what those of any branch, tag or experiment
+track, but for the cohort's. In the cohort's own remote: the cohort as it is, and nothing else. Remotes of other cohorts
+are not touched. Everything here can be done again: a second time finds less to do.
 """
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from dvc_data.hashfile.hash_info import HashInfo
 from ruamel.yaml import YAML
 
 from experiments.run_dvc import dvc
-from operations.approved import git
+from operations.cache import is_object
+from operations.derived import COHORTS, clear_workspace
+from operations.reached import reached
+from operations.run_git import git
 from stages.common.core.errors import PipelineError
 
 NOWHERE = "/proc/"  # a remote below it is push turned off
-# copies that queues and searches work in, and networks half trained
-LEFTOVERS = (Path(".dvc/tmp/exps"), Path(".search"), Path(".checkpoints"))
 STATES = ("refs/heads/", "refs/remotes/", "refs/tags/")  # refs that a person made; those of experiments follow one
 
 
@@ -34,6 +35,13 @@ def tracked(ref: str) -> dict[str, str]:
     return {name: out["md5"] for name, out in outs.items() if "md5" in out}
 
 
+def state_of(cohort: Path) -> str:
+    """Return the MD5 of the list of a cohort's files, as its .dvc file in the workspace has it."""
+    text = Path(f"{cohort}.dvc").read_text(encoding="utf-8")
+    state: str = YAML(typ="safe", pure=True).load(text)["outs"][0]["md5"]
+    return state
+
+
 def refs() -> list[str]:
     """Return the full names of all refs, and HEAD."""
     return ["HEAD", *git("for-each-ref", "--format=%(refname)").splitlines()]
@@ -42,8 +50,7 @@ def refs() -> list[str]:
 def other_states(cohort: Path) -> dict[str, str]:
     """Return branch or tag -> the cohort's MD5 there, where neither the workspace nor the last commit has it so."""
     name = f"{cohort}.dvc"
-    out = YAML(typ="safe", pure=True).load(Path(name).read_text(encoding="utf-8"))["outs"][0]
-    known = {None, out["md5"], tracked("HEAD").get(name)}
+    known = {None, state_of(cohort), tracked("HEAD").get(name)}
     states = {ref: tracked(ref).get(name) for ref in refs() if ref.startswith(STATES)}
     return {ref: state for ref, state in states.items() if state is not None and state not in known}
 
@@ -75,13 +82,19 @@ def kept(repo: Repo, cohort: Path) -> set[str]:
 
 
 def clear(odb: Any, keep: set[str], listings: Any) -> None:
-    """Remove every object but those kept and the files of kept folders, which `odb` or `listings` lists."""
-    folders = [value for value in keep if value.endswith(".dir")]
-    files = {md5 for value in folders for md5 in _members(value, odb, listings)}
+    """Remove every object but those kept and the files of kept folders, which `odb` or `listings` lists.
+
+    What a broken transfer left beside the objects goes too: it may hold any of them, under no name.
+    """
+    files = {md5 for value in keep for md5 in members(value, odb, listings)}
     gc(odb, [HashInfo("md5", value) for value in keep | files])
+    odb.fs.remove([path for path in odb.fs.find(odb.path) if not is_object(path)])
 
 
-def _members(value: str, *odbs: Any) -> set[str]:
+def members(value: str, *odbs: Any) -> set[str]:
+    """Return the MD5s of a folder's files, as the first of `odbs` that has its list says; none for a file."""
+    if not value.endswith(".dir"):
+        return set()
     for odb in odbs:
         path = odb.oid_to_path(value)
         if odb.fs.exists(path):
@@ -111,23 +124,15 @@ def _mentions(folder: Path, mark: bytes) -> bool:
         return False
 
 
-@contextmanager
-def _told(where: str, again: str) -> Iterator[None]:
-    """Say where it broke: file systems of remotes fail in many ways."""
-    try:
-        yield
-    except Exception as error:
-        raise PipelineError(
-            f"{where}: {type(error).__name__}: {error}. The withdrawal is half done; mend it, then `{again}` goes on."
-        ) from error
-
-
-def forget(cohort: Path, again: str) -> None:
+def forget(cohort: Path, again: str) -> list[str]:
     """Track the cohort as it is, remove every output, and clear the cache, the cohort's remote and DVC's memory.
 
     Args:
         cohort: data/cohorts/<cohort>.
         again: the command that goes on where this one breaks.
+
+    Returns:
+        Links that led out of the workspace, with what they led to.
 
     Raises:
         PipelineError: DVC fails, or the remote cannot be reached.
@@ -135,18 +140,26 @@ def forget(cohort: Path, again: str) -> None:
     dvc("add", str(cohort))
     with Repo() as repo:
         for out in [out for out in repo.index.outs if not out.stage.is_data_source]:
-            out.remove()
+            if COHORTS not in Path(str(out)).parents:  # the phantom's infants are others
+                out.remove()
     Path("dvc.lock").unlink(missing_ok=True)
+    led_out = clear_workspace(cohort)
     with Repo() as repo:
-        keep, cache = kept(repo, cohort), repo.cache.local
+        cache = repo.cache.local
         remote = remote_of(repo, cohort)
         if remote is not None:  # first: it breaks more often, and the cache still lists other cohorts' folders
-            with _told(f"remote {remote}", again):
+            with reached(
+                f"remote {remote}: {repo.config['remote'][remote]['url']}: expected to clear it", lambda: half(again)
+            ):
                 place = repo.cloud.get_remote(remote)
-                clear(place.odb, keep, cache)
+                clear(place.odb, {state_of(cohort)}, cache)
                 clear_runs(place.legacy_odb)
-        clear(cache, keep, cache)
+        clear(cache, kept(repo, cohort), cache)
         clear_runs(repo.cache.legacy)
-    for folder in LEFTOVERS:
-        shutil.rmtree(folder, ignore_errors=True)
     clear_site(repo)
+    return led_out
+
+
+def half(again: str) -> str:
+    """Return what a person does where a withdrawal broke off."""
+    return f"The withdrawal is half done; mend it, then `{again}` goes on."

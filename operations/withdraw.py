@@ -3,101 +3,50 @@
     python -m operations.withdraw P003           say what would go
     python -m operations.withdraw P003 --do      and do it; then `dvc repro`, and commit
 
-Reads   params.yaml (`cohort`, `labels`, `label_merge`) and data/cohorts/<cohort>
+Reads   params.yaml (`cohort`, `labels`, `label_merge`), approved.json and data/cohorts/<cohort>
 Writes  the cohort without the patient, data/cohorts/<cohort>.dvc
 
+Before anything is written, the cohort as it would be is read again in memory: of other patients nothing may be missing.
 Arrays, features and bundles hold all patients at once, and every earlier run lies in the cache too. So every output of
-the pipeline goes, with dvc.lock, and then everything in the cache and in the cohort's own remote that is not this
-cohort as it now stands, or another one on any branch or tag: the runs of other commits and experiments with it. `dvc
-repro` makes the rest again. Remotes of other cohorts are not touched.
+the pipeline goes, of these parameters or others, with dvc.lock; then everything in the cache that is not a cohort as it
+now stands, on any branch or tag; and everything in the cohort's own remote but this cohort. `dvc repro` makes the rest
+again. Other cohorts and their remotes are not touched.
 
+In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1.
 Broken off, the same command goes on: what was to go is written down in .dvc/tmp until it has gone.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dvc.repo import Repo
-from pydantic import BaseModel
 
+from operations.approval import approved_of
+from operations.derived import COHORTS, TMP
 from operations.forget import forget, other_states, remote_of
-from operations.labels_of import Sheets, sheets_of, without_rows, without_sheets
-from stages.common.clips.cohort import MASKS, TABLE, Clip, read_clips
-from stages.common.clips.folder import CohortName
+from operations.left_of import left_of
+from operations.rehearsal import contents_without, write
+from operations.withdrawal import Params, Withdrawal, plan, told, with_lists
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import write_text
 from stages.common.core.params import read_params
-from stages.common.sheets.settings import LabelParams
 
-COHORTS = Path("data/cohorts")
-JOURNAL = Path(".dvc/tmp/withdraw.json")  # a withdrawal begun and not ended; Git ignores the folder
+JOURNAL = TMP / "withdraw.json"  # a withdrawal begun and not ended; Git ignores the folder
 BEYOND = """What no command here can reach, and a person must see to:
-  - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each, and remove their .dvc/cache/runs
-    and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
+  - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each, and remove their .dvc/cache/runs,
+    what is left below data/ and metrics/, and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
   - remotes of other names, should the cohort have been pushed there (`dvc push -r`, `--run-cache`)
-  - reports, bundles and tables that were handed on, and backups
+  - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
+    `comment` (plots and results.patch), and the clone on that runner
+  - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
   - later clips have new numbers (C004 becomes C003): look through leakage.known_pairs and label_review.answers
 Then `dvc repro`, and commit."""
 
 
-class Params(LabelParams):
-    """What is read of params.yaml."""
-
-    cohort: CohortName
-
-
-class Withdrawal(BaseModel, frozen=True):
-    """What goes from a cohort.
-
-    Attributes:
-        patient: the pseudonym.
-        cohort: its folder.
-        clips: names of the patient's.
-        files: the clips, and the masks that belong to them.
-        sheets: label file -> the titles of the patient's sheets in it.
-    """
-
-    patient: str
-    cohort: Path
-    clips: Sequence[str]
-    files: Sequence[Path]
-    sheets: Sheets
-
-
-def plan(patient: str, params: Params) -> Withdrawal:
-    """Return what goes.
-
-    Raises:
-        PipelineError: the cohort is not tracked by a .dvc file, or has no such patient, or no other.
-    """
-    cohort = COHORTS / params.cohort
-    if not cohort.with_name(f"{params.cohort}.dvc").is_file():
-        raise PipelineError(
-            f"{cohort}.dvc: expected a cohort that `dvc add` tracks, got none. Set `cohort` in params.yaml to the "
-            "patient's. The phantom's infants are simulated: there is nobody to withdraw."
-        )
-    clips = read_clips(cohort)
-    patients = sorted({clip.patient for clip in clips})
-    own = [clip for clip in clips if clip.patient == patient]
-    if not own or len(patients) == 1:
-        raise PipelineError(f"{cohort / TABLE}: expected {patient} among other patients, got {', '.join(patients)}.")
-    files = [*(clip.path for clip in own), *masks_of(cohort, clips, own)]
-    sheets = sheets_of(cohort, clips, own, params.label_merge)
-    return Withdrawal(patient=patient, cohort=cohort, clips=[clip.name for clip in own], files=files, sheets=sheets)
-
-
-def masks_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> list[Path]:
-    """Return the masks called as clips of `own`, or as their files; not where another's clip is called so too."""
-    others = {name for clip in clips if clip not in own for name in _names(cohort, clip)}
-    names = {name for clip in own for name in _names(cohort, clip)} - others
-    masks = (path for path in (cohort / MASKS).rglob("*") if path.is_file())
-    return sorted(path for path in masks if str(path.relative_to(cohort / MASKS).with_suffix("")) in names)
-
-
-def _names(cohort: Path, clip: Clip) -> Iterator[str]:
-    yield from (clip.name, clip.path.stem, str(clip.path.relative_to(cohort).with_suffix("")))
+def later(patient: str, cohort: Path) -> Path:
+    """Return where it is written what of a patient another cohort or ref keeps: that stops no other withdrawal."""
+    return JOURNAL.with_name(f"withdrawn-{cohort.name}-{patient}.json")
 
 
 def begun(patient: str, cohort: Path) -> Withdrawal | None:
@@ -106,9 +55,10 @@ def begun(patient: str, cohort: Path) -> Withdrawal | None:
     Raises:
         PipelineError: another's was.
     """
-    if not JOURNAL.is_file():
+    journal = JOURNAL if JOURNAL.is_file() else later(patient, cohort)
+    if not journal.is_file():
         return None
-    found = Withdrawal.model_validate_json(JOURNAL.read_text(encoding="utf-8"))
+    found = Withdrawal.model_validate_json(journal.read_text(encoding="utf-8"))
     if (found.patient, found.cohort) != (patient, cohort):
         raise PipelineError(
             f"{JOURNAL}: expected no other withdrawal half done, got that of {found.patient} of {found.cohort}. First "
@@ -129,32 +79,42 @@ def refuse_other_states(cohort: Path) -> None:
         )
 
 
-def told(found: Withdrawal, remote: str | None) -> str:
-    """Return what goes, for a person to read before it does."""
-    rows = [f"  - {TABLE}: {', '.join(found.clips)}"]
-    rows += [f"  - {path.relative_to(found.cohort)}" for path in found.files]
-    rows += [f"  - {path.name}: {', '.join(titles)}" for path, titles in found.sheets.items()]
-    where = "the cache" + (f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off")
-    rows.append(f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand")
-    rows.append("  - so `git fetch` first: of this cohort the remote keeps nothing else, whoever pushed it")
-    return "\n".join(rows)
-
-
 def leave_cohort(found: Withdrawal, clip_column: str) -> None:
-    """Remove the patient's clips, masks, rows and sheets, as far as they are still there."""
-    without_sheets(found.sheets, clip_column)
-    table = found.cohort / TABLE
-    write_text(table, without_rows(table.read_text(encoding="utf-8-sig"), "clip", found.clips))
+    """Remove the patient's rows, sheets and files, as far as they are still there; the files last."""
+    write(contents_without(found.cohort, found.clips, found.sheets, clip_column))
     for path in found.files:
         path.unlink(missing_ok=True)
+        for folder in path.parents:  # its name may tell whose clips lay in it
+            if folder == found.cohort or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
 
 
 def withdraw(found: Withdrawal, clip_column: str) -> None:
-    """Do it, written down until it is done."""
+    """Do it, written down until it is done, and look for what was withdrawn.
+
+    Raises:
+        PipelineError: it broke off, or something is left: with who keeps it.
+    """
+    again = f"python -m operations.withdraw {found.patient} --do"
     write_text(JOURNAL, found.model_dump_json())
     leave_cohort(found, clip_column)
-    forget(found.cohort, f"python -m operations.withdraw {found.patient} --do")
-    JOURNAL.unlink()
+    for link in forget(found.cohort, again):
+        print(f"{link}: only the link is gone; remove by hand what it led to, if it is the pipeline's")
+    with Repo() as repo:
+        remote = remote_of(repo, found.cohort)
+    left = left_of(found.traces, remote)
+    print(BEYOND)
+    if not left:
+        JOURNAL.unlink()
+        later(found.patient, found.cohort).unlink(missing_ok=True)
+        return
+    JOURNAL.replace(later(found.patient, found.cohort))
+    lines = "\n".join(f"  - {line}" for line in left)
+    raise PipelineError(
+        f"{found.patient} of {found.cohort}: expected nothing of the patient's to be left, got:\n{lines}\n"
+        f"Withdraw there, too (`cohort` in params.yaml), or remove what keeps it, and commit; `{again}` looks again."
+    )
 
 
 def main() -> None:
@@ -168,7 +128,7 @@ def main() -> None:
     asked = parser.parse_args()
     params = read_params(Params)
     again = begun(asked.patient, COHORTS / params.cohort)
-    found = again or plan(asked.patient, params)
+    found = again or with_lists(plan(asked.patient, params))
     if not (again or asked.other_states):
         refuse_other_states(found.cohort)
     with Repo() as repo:
@@ -178,7 +138,10 @@ def main() -> None:
         print("Nothing was changed. With --do it goes, and does not come back.")
         return
     withdraw(found, params.label_merge.clip_column)
-    print(BEYOND)
+    if approved := approved_of(found.cohort.name):
+        print(
+            f"Still names a model that learnt from the patient: {approved}. `git rm approved.json`, or approve another."
+        )
 
 
 if __name__ == "__main__":

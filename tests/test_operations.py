@@ -1,4 +1,4 @@
-"""What a team runs around the pipeline: the check of the cache, the GPU runner; the comment has its own tests."""
+"""What a team runs around the pipeline: the GPU runner; the cache and the comment have their own tests."""
 
 import os
 import re
@@ -15,16 +15,7 @@ from ruamel.yaml import YAML
 
 from experiments.run_dvc import dvc as run_dvc
 from stages.common.core.errors import PipelineError
-from tests.workspace import ROOT, commit, dvc, environment, git
-
-TWO_STAGES = """stages:
-  table:
-    cmd: python -c "open('table.csv', 'w').write('a,b')"
-    outs: [table.csv]
-  folder:
-    cmd: mkdir -p folder && echo one > folder/one.txt && echo two > folder/two.txt
-    outs: [folder]
-"""
+from tests.workspace import ROOT, commit, environment, git
 
 
 def run_module(
@@ -33,92 +24,6 @@ def run_module(
     """Run `python -m ...` of this project in another repository."""
     env = environment(folder) | {"PYTHONPATH": str(ROOT)} | dict(own_env)
     return subprocess.run([sys.executable, "-m", *words], cwd=folder, env=env, capture_output=True, text=True)
-
-
-# ---- operations.cache
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A finished pipeline of two stages."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    (folder / "dvc.yaml").write_text(TWO_STAGES)
-    git(folder, "init", "-q")
-    dvc(folder, "init", "-q")
-    dvc(folder, "repro", "-q")
-    commit(folder, "two stages")
-    return folder
-
-
-def object_with(folder: Path, content: str) -> Path:
-    """Return the cached object that holds `content`."""
-    (found,) = [path for path in folder.glob("files/md5/*/*") if path.read_text() == content]
-    return found
-
-
-def flip(path: Path) -> None:
-    """Change one byte, as a failing disk would."""
-    path.chmod(0o644)
-    path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
-
-
-def test_an_undamaged_cache_is_said_to_be_one(repository: Path) -> None:
-    done = run_module(repository, "operations.cache")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith("4 objects, all as their names say")  # a table, two files, the folder's list
-
-
-@pytest.mark.parametrize(
-    ("content", "place"), [("a,b", "table.csv"), ("two\n", "folder/two.txt")], ids=["file", "file of a folder"]
-)
-def test_a_flipped_byte_is_found_named_and_healed(repository: Path, content: str, place: str) -> None:
-    damaged = object_with(repository / ".dvc/cache", content)
-    flip(damaged)
-    done = run_module(repository, "operations.cache")
-    assert done.returncode == 1
-    assert "1 of 4 objects damaged" in done.stderr
-    assert str(damaged.relative_to(repository)) in done.stderr
-    assert place in done.stderr
-    assert "--heal" in done.stderr
-    assert run_module(repository, "operations.cache", "--heal").returncode == 0
-    (repository / place).unlink()  # the workspace's copy is gone too: the stage has to make it again
-    dvc(repository, "repro", "-q")
-    assert (repository / place).read_text() == content
-    assert damaged.read_text() == content
-    assert run_module(repository, "operations.cache").returncode == 0
-
-
-def test_a_damaged_list_of_a_folder_is_found(repository: Path) -> None:
-    (listing,) = (repository / ".dvc/cache").glob("files/md5/*/*.dir")
-    flip(listing)
-    done = run_module(repository, "operations.cache")
-    assert done.returncode == 1
-    assert f"{listing.relative_to(repository)}: other bytes than its name says; folder" in done.stderr
-
-
-def test_a_remote_folder_is_checked_and_heals_from_the_cache(repository: Path, tmp_path: Path) -> None:
-    dvc(repository, "remote", "add", "-d", "storage", str(tmp_path / "remote"))
-    dvc(repository, "push", "-q")
-    flip(object_with(tmp_path / "remote", "a,b"))
-    assert "1 of 4 objects damaged" in run_module(repository, "operations.cache", "../remote").stderr
-    assert run_module(repository, "operations.cache", "../remote", "--heal").returncode == 0
-    dvc(repository, "push", "-q")
-    assert run_module(repository, "operations.cache", "../remote").returncode == 0
-
-
-def test_what_a_killed_transfer_left_is_told_and_is_no_damage(repository: Path) -> None:
-    (repository / ".dvc/cache/files/md5/ab").mkdir(exist_ok=True)
-    (repository / ".dvc/cache/files/md5/ab/.tmp1234").write_text("half")
-    done = run_module(repository, "operations.cache")
-    assert done.returncode == 0
-    assert "1 leftovers of broken transfers" in done.stderr
-
-
-def test_a_folder_that_is_no_cache_is_refused(repository: Path) -> None:
-    done = run_module(repository, "operations.cache", ".")
-    assert done.returncode == 1
-    assert "expected objects of a DVC cache or remote, got none" in done.stderr
 
 
 # ---- the runner

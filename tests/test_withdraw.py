@@ -11,7 +11,10 @@ from openpyxl import load_workbook
 from pydantic import ValidationError
 
 from operations import withdraw
-from operations.labels_of import sheets_of, without_rows, without_sheets
+from operations.cut_rows import without_rows
+from operations.files_of import named_after
+from operations.labels_of import sheets_of, without_sheets
+from operations.rehearsal import write
 from stages.common.clips.cohort import Clip, read_clips
 from tests.clip_factory import speckle, write_video
 from tests.test_operations import run_module
@@ -250,7 +253,7 @@ def test_sheets_go_from_every_form_of_label_file(tmp_path: Path, form: str) -> N
             (cohort / f"labels/{name}.csv").write_text("\n".join(",".join(map(str, row)) for row in table))
     clips, section = read_clips(cohort), settings().label_merge
     own = [clip for clip in clips if clip.patient == "P002"]
-    without_sheets(sheets_of(cohort, clips, own, section), section.clip_column)
+    write(without_sheets(sheets_of(cohort, clips, own, section), section.clip_column))
     left = sheets_of(cohort, clips, clips, section)
     expected = {"MIA"} if form == "experts" else {"EVA 2024-05-01", "MIA"}
     assert {title for path, titles in left.items() for title in titles if path.name != "labels_ann.xlsx"} == expected
@@ -282,7 +285,7 @@ def test_a_mask_of_another_clip_with_the_same_file_name_stays(tmp_path: Path) ->
     for name in ("1", "ANNA", "BERT", "a/1", "b/1"):
         (tmp_path / f"masks/{name}").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"masks/{name}.mkv").touch()
-    found = withdraw.masks_of(tmp_path, [one, other], [one])
+    found = named_after(tmp_path, sorted((tmp_path / "masks").rglob("*.mkv")), [one, other], [one])
     assert [path.relative_to(tmp_path / "masks").as_posix() for path in found] == ["ANNA.mkv", "a/1.mkv"]
 
 
@@ -294,4 +297,4 @@ def test_a_cohort_outside_the_data_is_refused(cohort: str) -> None:
 
 def test_other_cells_of_a_csv_stay_as_they_are() -> None:
     text = 'Clip,note\nA,"one, two"\nB, 01.0 \n'
-    assert without_rows(text, "clip", ["A"]) == "Clip,note\nB, 01.0 \n"
+    assert without_rows(text, "clip", ["A"], str.lower) == "Clip,note\nB, 01.0 \n"

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from operations.approval import read_approved
 from operations.approved import chosen
 from stages.common.core.errors import PipelineError
 from tests.remotes.conftest import objects
@@ -153,6 +155,42 @@ def test_other_bytes_on_the_remote_never_become_the_model(project: Path, colleag
     assert "python -m operations.cache" in done.stderr
     assert (colleague / "model.safetensors").read_bytes() == b"the last approved one"
     assert forged not in stored(colleague).values()  # nor does it lie in the cache, or half moved
+
+
+DAMAGED = {
+    "a merge conflict": (lambda text: f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> branch\n", "the file: Invalid JSON"),
+    "fields missing": (lambda _: '{"model": "resnet18"}', "sha256: Field required"),
+    "one too many": (lambda text: text.replace("{", '{"by": "me",', 1), "by: Extra inputs are not permitted"),
+    "half a hash": (lambda text: re.sub(r'("sha256": ".{9}).*?"', r'\1"', text), "sha256: String should match pattern"),
+    "no commit": (lambda text: re.sub(r'"rev": ".*?"', '"rev": "main"', text), "rev: String should match pattern"),
+    "another path": (lambda text: text.replace("data/train/patient", "data/../patient"), "path: expected data/train/"),
+    "another's path": (
+        lambda text: text.replace("1/resnet18.saf", "1/vgg16.saf"),
+        "path: expected data/train/patient/",
+    ),
+    "no text": (lambda text: text.replace('"why": ', '"why": 1, "x": '), "why: Input should be a valid string"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_approved_json_is_a_message_that_says_what_to_do(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    damage, message = DAMAGED[how]
+    text = (trained / "approved.json").read_text()
+    assert damage(text) != text
+    (tmp_path / "approved.json").write_text(damage(text))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match=rf"(?s)approved.json: .*{message}.*Resolve the conflict.*or approve again"):
+        read_approved()
+
+
+def test_nor_does_get_show_a_traceback_for_it(colleague: Path) -> None:
+    (colleague / "approved.json").write_text("<<<<<<< HEAD\n")
+    done = run_module(colleague, "operations.approved", "get", "model.safetensors")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Resolve the conflict" in done.stderr
 
 
 def test_where_nothing_is_approved_nothing_is_brought(colleague: Path) -> None:

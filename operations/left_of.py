@@ -1,0 +1,86 @@
+"""Look for what was withdrawn in the cache, the cohort's remote and the workspace, and say who keeps it.
+
+Files are known by the MD5 of their bytes, as DVC names them: another name hides none.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dvc.repo import Repo
+
+from operations.cache import value_of
+from operations.files_of import md5
+from operations.forget import members, refs, tracked
+
+Traces = Mapping[str, tuple[str, int]]  # MD5 (of a list of files with .dir) -> what it was, and its bytes
+UNSEARCHED = (".git", ".venv")
+
+
+def traces_of(root: Path, goes: Sequence[Path], stays: Sequence[Path]) -> Traces:
+    """Return what to look for: the files that go, but content that a file which stays has, too.
+
+    Args:
+        root: what names are told relative to.
+        goes: files.
+        stays: other files of the cohort; a mask may be all black in two clips, and tells no patient.
+    """
+    real = [path for path in goes if path.is_file()]
+    found = {md5(path): (path.relative_to(root).as_posix(), path.stat().st_size) for path in real}
+    sizes = {size for _, size in found.values()}
+    both = {md5(path) for path in stays if path.is_file() and path.stat().st_size in sizes}
+    return {value: trace for value, trace in found.items() if value not in both and trace[1]}
+
+
+def left_of(traces: Traces, remote: str | None) -> list[str]:
+    """Return a line for each withdrawn file that is still somewhere: what it was, where it is, and who keeps it.
+
+    Args:
+        traces: what to look for.
+        remote: name of the cohort's remote; None for none.
+    """
+    with Repo() as repo:
+        cache = Path(repo.cache.local_cache_dir)
+        found = [(value, f"the cache ({path})") for value, path in _objects(cache) if value in traces]
+        if remote is not None:
+            odb = repo.cloud.get_remote(remote).odb
+            stored = {value_of(path) for path in odb.fs.find(odb.path)}
+            found += [(value, f"remote {remote}") for value in sorted(stored & traces.keys())]
+        found += [(value, str(path)) for value, path in _files(cache, traces)]
+        keepers = _keepers(repo, {value for value, _ in found})
+    return [
+        f"{traces[value][0]}: in {place}" + (f", kept by {', '.join(keepers[value])}" if value in keepers else "")
+        for value, place in found
+    ]
+
+
+def _objects(cache: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(cache.rglob("*")):
+        if path.is_file():
+            yield value_of(path.as_posix()), path
+
+
+def _files(cache: Path, traces: Traces) -> Iterator[tuple[str, Path]]:
+    """Yield the workspace's files that hold what was withdrawn; only files of a right size are read."""
+    sizes, skipped = (
+        {size for _, size in traces.values()},
+        {cache.resolve(), *(Path(name).resolve() for name in UNSEARCHED)},
+    )
+    for folder, inner, names in os.walk("."):
+        inner[:] = [name for name in inner if Path(folder, name).resolve() not in skipped]
+        for path in (Path(folder, name) for name in names):
+            if path.is_file() and path.stat().st_size in sizes and (value := md5(path)) in traces:
+                yield value, path
+
+
+def _keepers(repo: Repo, values: set[str]) -> dict[str, list[str]]:
+    """Return MD5 -> the .dvc files that track it, each with the ref of Git, or the workspace, that has it so."""
+    here = {out.hash_info.value: str(out.stage.relpath) for out in repo.index.outs if out.stage.is_data_source}
+    tracking = [(value, f"{name} (workspace)") for value, name in here.items() if value]
+    tracking += [(value, f"{name} ({ref})") for ref in refs() for name, value in tracked(ref).items()]
+    lists = {value: {value} | members(value, repo.cache.local) for value, _ in tracking}
+    found: dict[str, list[str]] = {}
+    for value, name in tracking:
+        for kept in sorted(lists[value] & values):
+            found.setdefault(kept, []).append(name)
+    return found

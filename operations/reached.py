@@ -1,0 +1,33 @@
+"""Say in one line what went wrong with a cache or a remote: their file systems fail in many ways, each in its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stages.common.core.errors import PipelineError
+
+AGAIN = "Wrong key, or a server that is away: README, 'Share it'. Then the same command again."
+
+
+def unchanged() -> str:
+    """Return what a person does where a store cannot be read."""
+    return f"Nothing was changed. {AGAIN}"
+
+
+@contextmanager
+def reached(where: str, then: Callable[[], str]) -> Iterator[None]:
+    """Turn whatever fails inside into one message.
+
+    Args:
+        where: what was reached for, with its address.
+        then: returns how things stand now and what to do; asked only where something failed.
+
+    Raises:
+        PipelineError: something failed.
+    """
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise PipelineError(f"{where}, got {type(error).__name__}: {said}. {then()}") from error

@@ -1,0 +1,125 @@
+"""What goes with a patient: planned from the cohort as it is, and said to a person before it goes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from operations.approval import approved_of
+from operations.derived import COHORTS
+from operations.files_of import files_of
+from operations.forget import state_of, tracked
+from operations.labels_of import Contents, Sheets, labels_of
+from operations.left_of import Traces, traces_of
+from operations.rehearsal import contents_without
+from stages.common.clips.cohort import TABLE, read_clips
+from stages.common.clips.folder import CohortName
+from stages.common.core.errors import PipelineError
+from stages.common.sheets.settings import LabelParams
+
+
+class Params(LabelParams):
+    """What is read of params.yaml."""
+
+    cohort: CohortName
+
+
+class Withdrawal(BaseModel, frozen=True):
+    """What goes from a cohort.
+
+    Attributes:
+        patient: the pseudonym.
+        cohort: its folder.
+        clips: names of the patient's.
+        files: the clips, what links lead to, masks and whatever else is called as they are.
+        sheets: label file -> the titles of the patient's sheets in it.
+        gone: label files that go whole: no sheet remains in them.
+        ignored: label sheets that `label_merge` leaves out and that stay.
+        stays: other files that stay in the cohort.
+        traces: what is looked for in the end.
+    """
+
+    patient: str
+    cohort: Path
+    clips: Sequence[str]
+    files: Sequence[Path]
+    sheets: Sheets
+    gone: Sequence[Path] = ()
+    ignored: Sequence[str] = ()
+    stays: Sequence[Path] = ()
+    traces: Traces = {}
+
+
+def plan(patient: str, params: Params) -> Withdrawal:
+    """Return what goes; the cohort without it was read again in memory.
+
+    Raises:
+        PipelineError: the cohort is not tracked by a .dvc file, or has no such patient, or no other; whose a sheet or a
+            clip is cannot be told; or the cohort cannot be written without the patient.
+    """
+    cohort = COHORTS / params.cohort
+    if not cohort.with_name(f"{params.cohort}.dvc").is_file():
+        raise PipelineError(
+            f"{cohort}.dvc: expected a cohort that `dvc add` tracks, got none. Set `cohort` in params.yaml to the "
+            "patient's. The phantom's infants are simulated: there is nobody to withdraw."
+        )
+    clips = read_clips(cohort)
+    patients = sorted({clip.patient for clip in clips})
+    own = [clip for clip in clips if clip.patient == patient]
+    if not own or len(patients) == 1:
+        raise PipelineError(f"{cohort / TABLE}: expected {patient} among other patients, got {', '.join(patients)}.")
+    names, files = [clip.name for clip in own], files_of(cohort, clips, own)
+    labels = labels_of(cohort, clips, own, params.label_merge)
+    contents = contents_without(cohort, names, labels.sheets, params.label_merge.clip_column)
+    others = [*files.stays, *(clip.path for clip in clips if clip not in own)]
+    traces = traces_of(cohort, [*files.goes, *_old(contents)], others)
+    return Withdrawal(
+        patient=patient, cohort=cohort, clips=names, files=files.goes, sheets=labels.sheets,
+        gone=[path for path, content in contents.items() if content is None], ignored=labels.ignored,
+        stays=files.stays, traces=traces,
+    )  # fmt: skip
+
+
+def _old(contents: Contents) -> list[Path]:
+    """Return the files whose content is another afterwards, or none."""
+    files = [(inner, content) for path, content in contents.items() for inner in [*path.rglob("*"), path]]
+    return [path for path, content in files if path.is_file() and path.read_bytes() != content]
+
+
+def with_lists(found: Withdrawal) -> Withdrawal:
+    """Return it, DVC's lists of the cohort's files, as they were tracked, among what is looked for: they name clips."""
+    states = {state_of(found.cohort), tracked("HEAD").get(f"{found.cohort}.dvc")} - {None}
+    lists = {str(state): (f"DVC's list of {found.cohort}", 0) for state in states}
+    return found.model_copy(update={"traces": {**found.traces, **lists}})
+
+
+def told(found: Withdrawal, remote: str | None) -> str:
+    """Return what goes, for a person to read before it does, and what stays for that person to look at."""
+    rows = [f"  - {TABLE}: {', '.join(found.clips)}"]
+    rows += [f"  - {path.relative_to(found.cohort)}" for path in found.files]
+    rows += [f"  - {path.name}: {', '.join(titles)}" for path, titles in found.sheets.items() if titles]
+    rows += [f"  - {path.relative_to(found.cohort)}: all of it, as no sheet remains" for path in found.gone]
+    where = "the cache" + (f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off")
+    rows.append(f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand")
+    rows.append(
+        "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;"
+    )
+    rows.append("    searches, half-trained networks, half-written files, and .dvc/tmp")
+    if remote:
+        rows.append("  - so `git fetch` first: remote " + f"{remote} keeps this cohort as it then is, and nothing else")
+    approved = approved_of(found.cohort.name)
+    rows += (
+        [f"Names a model that learnt from the patient, and cannot be brought afterwards: {approved}"]
+        if approved
+        else []
+    )
+    rows += _for_a_person(found)
+    return "\n".join(rows)
+
+
+def _for_a_person(found: Withdrawal) -> list[str]:
+    names = [*found.ignored, *(str(path.relative_to(found.cohort)) for path in found.stays)]
+    if not names:
+        return ["Nothing else lies in the cohort but clips, clips.csv and label sheets of others."]
+    head = "These stay in the cohort, and no name or content says that they are the patient's. See that they are not:"
+    return [head, *(f"  - {name}" for name in names)]
