@@ -152,7 +152,7 @@ class Made:
         saved = {"infants": 0, "frames": 1, "seconds": 0.0}
         return {
             "why": None,
-            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0},
+            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0, "span_seconds": 2.0, "thinned_clips": 0},
             "dangerous": self.harm(1),
             "futile": self.harm(0),
             "go": {
@@ -196,7 +196,15 @@ class Made:
         protocol = {
             "choosing_rows": "Validation rows choose.",
             "choosing_infants": {"min": 1, "max": 1},
-            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": self.number(2.0), "clips_without_times": 0},
+            "tested": {
+                "infants": 2,
+                "clips": 2,
+                "frames": 60,
+                "seconds": self.number(2.0),
+                "span_seconds": self.number(2.0),
+                "thinned_clips": 0,
+                "clips_without_times": 0,
+            },
             "continuous": self.estimable,
             "continuous_why": None if self.estimable else LEFT_OUT,
             "operating_point": dict.fromkeys(self.models, point),

@@ -297,6 +297,32 @@ def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> 
     assert "never says GO" not in found["resnet18"][0]
 
 
+def test_every_model_s_longest_run_stands_with_its_clip_though_none_is_chosen(tmp_path: Path) -> None:
+    harm = {"seconds": 0.52, "longest_run_s": 0.434, "longest_run_clip": "C009"}
+    data = changed(tmp_path, "alexnet", dangerous=harm, futile={"seconds": 0.0, "frames": 0, "longest_run_s": 0.0})
+    data.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
+    cells = dict(rows_of(data))["alexnet"]
+    assert (cells[2], cells[4]) == ("0.5\n(run 0.43, C009)", "0.0")
+    assert "(run 0.43, C009)" in report.page(data)
+
+
+def test_seconds_of_thinned_clips_are_lower_bounds_wherever_they_stand(tmp_path: Path) -> None:
+    thin = {"seconds": 2.0, "span_seconds": 12.4, "thinned_clips": 1}
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    part = found["protocols"]["patient"]
+    part |= {"continuous": False, "continuous_why": "2.0 of 12.4 s looked at"}
+    for of in (part, *part["models"].values()):
+        of["tested"] |= thin
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    assert dict(rows_of(data))["alexnet"][2] == "≥ 0.1\n(run ≥ 0.10, C001)"
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "2.0 of 12.4 s of ultrasound looked at" in said
+    assert "at least 0.1 s in all; longest run at least 0.10 s (clip C001)" in said
+    assert "2.0 of 12.4 s looked at" in said
+
+
 def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path) -> None:
     data = changed(tmp_path, "alexnet", sustained_go={"clips_with_one": 0, "reached": 0, "never": [], "delay_s": None})
     assert dict(rows_of(data))["alexnet"][5] == "—"
