@@ -187,7 +187,7 @@ def test_patients_pixels_stay_off_the_page_unless_asked_for(tmp_path: Path, page
 
 def test_pictures_past_the_limit_are_listed_in_words(page: str) -> None:
     assert page.count('alt="Frame ') == 2
-    assert "All 4 entries in words" in page
+    assert "All 4 frames in words" in page
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
@@ -479,6 +479,39 @@ def test_a_caption_of_the_gallery_names_its_protocol_as_one(page: str) -> None:
     captions = page.split('<section id="gallery"')[1].split("</section>")[0].split("<figcaption>")[1:]
     assert captions
     assert all("frame 3, protocol patient" in caption.split("</figcaption>")[0] for caption in captions)
+
+
+def test_a_figure_of_the_gallery_shows_all_labels_and_both_decisions(page: str) -> None:
+    caption = page.split('<section id="gallery"')[1].split("<figcaption>")[1].split("</figcaption>")[0]
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in caption.split("<tr")[2:]]
+    assert cells == [["bad quality", "0", "0", "0.20"], ["cord", "1", "0", "0.20"], ["fluid", "0", "1", "0.80"],
+                     ["decision", "stop", "GO", ""]]  # fmt: skip
+    assert "cord: missed" in caption
+
+
+def test_a_frame_stands_once_a_model_however_many_of_its_labels_are_wrong(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "data/explain/entries.json"
+    first, *others = json.loads(path.read_text())
+    both = first | {"label": "fluid", "outcome": "false alarm", "truth": 0, "answer": 1}
+    unknown = others[0] | {"truths": {"bad_quality": 0, "cord": None, "fluid": 1}}
+    path.write_text(json.dumps([first, unknown, *others[1:], both]))
+    data = read(params, tmp_path)
+    figures = gallery.section(data)["figures"]
+    assert [len(of["heats"]) for of in figures] == [2, 1, 1, 1]
+    assert figures[0]["wrong"] == {"cord", "fluid"}
+    assert [of["expert"] for of in figures[:2]] == ["stop", "unknown"]  # unknown cord: it may be a stop
+    assert [of["shown"] for of in figures] == [True, False, False, False]  # two pictures are all that have room
+    assert "All 4 frames in words" in report.page(data)
+
+
+def test_whoever_answers_the_review_is_told_to_do_so_before_reading_on(tmp_path: Path, page: str) -> None:
+    said = "Answer <code>metrics/label_review.csv</code> before reading this page: the gallery shows disputed frames"
+    for name in ("timelines", "gallery", "labels"):
+        assert said in page.split(f'<section id="{name}"')[1].split("</section>")[0], name
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/label_review.json"
+    of = {"asked": 1, "answered": 1, "overturned": 0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"answers": {"suspects": of, "controls": of}}))
+    assert said not in report.page(read(params, tmp_path))
 
 
 def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:

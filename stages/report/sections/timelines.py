@@ -27,6 +27,7 @@ def section(data: Data) -> dict[str, Any]:
     return {
         "model": model,
         "of_models": len(there),
+        "answered": bool(data.results["label_review"]["answers"]),
         "protocol": data.results["bedside"]["headline_protocol"],
         "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
         "decisions": DECISIONS | UNKNOWN if (rows["truth"] == "unknown").any() else DECISIONS,
