@@ -129,6 +129,7 @@ def test_the_page_of_a_study_stays_small_enough_to_send(tmp_path: Path) -> None:
     html = page_of(tmp_path, **STUDY)
     assert len(html.encode()) < 15_000_000
     assert pictures(html) == 60 + 2  # the gallery and two sheets
+    assert html.count("<h4>C013, infant P005: agrees") == 1 + len(STUDY["models"])  # timelines of every network
     points = {"ROC: cord": 5 * 678, "Precision and recall: cord": 5 * 678, "C013, infant P005": 3 * 261}
     for title, count_of in points.items():
         assert html.split(title, 1)[1].split("</script>")[0].count(r"\n") >= count_of, (
@@ -471,8 +472,25 @@ def test_a_model_shown_in_place_of_the_chosen_one_says_why(tmp_path: Path, page:
     made.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
     lines = made.tables["bedside_timelines"]
     data = replace(made, tables={**made.tables, "bedside_timelines": lines[lines["model"] != "chosen"]})
+    data.results["selected"]["patient"]["winner"] = "resnet18"
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "chooses no model for any infant, so here is resnet18, which the study's way of choosing takes" in said
+    data.results["selected"]["patient"]["winner"] = None
     said = " ".join(" ".join(Tags(report.page(data)).text).split())
     assert "so here is alexnet, the first declared of the 2 models with timelines, as an example" in said
+
+
+def test_every_network_has_its_timelines_with_its_own_agreement(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/plots/bedside_timelines.csv"
+    rows = pd.read_csv(path)
+    mine = (rows["model"] == "resnet18") & (rows["clip_id"] == "C002")
+    rows.loc[mine, "decision"] = rows.loc[mine, "truth"].where(rows.loc[mine, "frame_index"] >= 3, "no view")
+    rows.to_csv(path, index=False)
+    found = timelines.section(read(params, tmp_path))
+    assert (found["model"], list(found["others"])) == ("chosen", ["alexnet", "resnet18"])
+    titles = [strip.title for strip in found["others"]["resnet18"]]
+    assert "agrees with the expert in 67\u00a0% of 30 frames" in titles[0]  # ten frames late, as all are made
+    assert "agrees with the expert in 90\u00a0% of 30 frames" in titles[1]  # 27 of 30
 
 
 def test_a_caption_of_the_gallery_names_its_protocol_as_one(page: str) -> None:
