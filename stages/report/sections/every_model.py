@@ -10,7 +10,7 @@ FALSE = ("dangerous", "futile")
 
 
 def row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one model's row: its cells as text, of one or two lines, or why it has none."""
+    """Return one model's row: its cells as text, of one to three lines, or why it has none."""
     if "dangerous" not in found:
         why = found.get("why") or "no reason was given"
         return {"model": model, "why": why, "cells": [], "unknown": 0, "baseline": model in BASELINES}
@@ -66,14 +66,14 @@ def _harm(harm: Mapping[str, Any]) -> str:
 
 
 def _seconds(harm: Mapping[str, Any], thinned: bool) -> str:
-    """Return `0.5` over `(run 0.43, C009)`: seconds of such GO, the longest run and its clip; `≥` in thinned clips."""
+    """Return `0.5` over `(run 0.43, C009)`, in three lines: seconds, longest run, its clip; `≥` in thinned clips."""
     if harm["seconds"] is None:
         return number(None)
     least = "≥ " if thinned and harm["frames"] else ""
     shown = f"{least}{number(_float(harm['seconds']), 1)}"
     if not harm["longest_run_s"] or not harm["longest_run_clip"]:
         return shown
-    return f"{shown}\n(run {least}{number(_float(harm['longest_run_s']), 2)}, {harm['longest_run_clip']})"
+    return f"{shown}\n(run {least}{number(_float(harm['longest_run_s']), 2)},\n{harm['longest_run_clip']})"
 
 
 def _sustained(go: Mapping[str, Any]) -> str:

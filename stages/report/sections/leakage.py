@@ -13,7 +13,11 @@ from stages.report.wording import count, listed, number, percent, words
 
 GAPS = ("Accuracy", "F1", "macro F1")
 # `bad quality patient-wise ROC AUC` takes three lines, so that a phone has room for the points beside it
-WRAPPED = "split(replace(replace(datum.label, ' patient-wise', '|patient-wise'), ' ROC AUC', '|ROC AUC'), '|')"
+LINE_PX = 14  # three lines begin one line higher, and a name of one line stands in the middle of three
+WRAPPED = (
+    "split(indexof(datum.label, 'ROC AUC') < 0 ? '|' + datum.label + '|' : "
+    "replace(replace(datum.label, ' patient-wise', '|patient-wise'), ' ROC AUC', '|ROC AUC'), '|')"
+)
 NAMED = 8  # infants; more are counted, not named
 
 
@@ -105,8 +109,9 @@ def _gap(data: Data, against: str, models: Mapping[str, Any]) -> dict[str, Any]:
 
 def _gap_chart(data: Data, against: str, rows: list[dict[str, Any]]) -> Chart:
     table = pd.DataFrame(rows)
+    axis = alt.Axis(labelExpr=WRAPPED, labelLineHeight=LINE_PX, labelOffset=-LINE_PX)
     base = alt.Chart(values(table)).encode(
-        y=alt.Y("figure:N", sort=list(dict.fromkeys(table["figure"])), title=None, axis=alt.Axis(labelExpr=WRAPPED)),
+        y=alt.Y("figure:N", sort=list(dict.fromkeys(table["figure"])), title=None, axis=axis),
         x=alt.X("gap:Q", title=f"frame minus {words(against)}", axis=alt.Axis(tickCount=5)),
         color=alt.Color("model:N", scale=palette(data.models, BASELINES)),
         tooltip=["model:N", "figure:N", "gap:Q"],

@@ -79,7 +79,7 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     known = DECISIONS | UNKNOWN
     colours = alt.Scale(domain=list(known), range=list(known.values()))
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
-        x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False)), x2="to:Q",
+        x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)), x2="to:Q",
         y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),
         tooltip=["decision:N", "from:Q", "to:Q"],
     )  # fmt: skip
