@@ -79,6 +79,7 @@ class Made:
         params = self.params(pixels)
         for name in RESULTS:
             self.json(f"metrics/{name}.json", getattr(self, f"{name}_json")())
+        self.json("data/explain/entries.json", self.entries())
         self.tables()
         self.pictures()
         (self.root / "requirements.txt").write_text((ROOT / "requirements.txt").read_text())
@@ -97,6 +98,8 @@ class Made:
         found |= {"cohort": self.cohort, "architectures": {model: {} for model in self.models}}
         found |= {"labels": {label: {"column": label.upper()} for label in self.labels}}
         found["report"] = {"patient_pixels": pixels, "gallery_pictures": self.size.gallery}
+        if not set(shipped["evaluate"]["decision"]["go"]) <= set(self.labels):  # which the pipeline would refuse
+            found["evaluate"] = found["evaluate"] | {"decision": {"go": {self.labels[-1]: 1}, "stop": {}}}
         (self.root / "params.yaml").write_text(json.dumps(found))  # JSON is YAML
         return found
 
@@ -153,7 +156,7 @@ class Made:
         saved = {"infants": 0, "frames": 1, "seconds": 0.0}
         return {
             "why": None,
-            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0},
+            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": 2.0, "span_seconds": 2.0, "thinned_clips": 0},
             "dangerous": self.harm(1),
             "futile": self.harm(0),
             "go": {
@@ -197,7 +200,15 @@ class Made:
         protocol = {
             "choosing_rows": "Validation rows choose.",
             "choosing_infants": {"min": 1, "max": 1},
-            "tested": {"infants": 2, "clips": 2, "frames": 60, "seconds": self.number(2.0), "clips_without_times": 0},
+            "tested": {
+                "infants": 2,
+                "clips": 2,
+                "frames": 60,
+                "seconds": self.number(2.0),
+                "span_seconds": self.number(2.0),
+                "thinned_clips": 0,
+                "clips_without_times": 0,
+            },
             "continuous": self.estimable,
             "continuous_why": None if self.estimable else LEFT_OUT,
             "operating_point": dict.fromkeys(self.models, point),
@@ -356,17 +367,23 @@ class Made:
             "silhouette": {"test": dict.fromkeys(("labels", "clip", "patient"), value)},
         }  # fmt: skip
 
-    def explain_json(self) -> dict[str, Any]:
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the answers that the gallery shows: each a missed cord that is called fluid."""
         entry = {
             "protocol": self.headline, "clip_id": self.clips[0], "patient": self.patient, "frame_index": 3,
             "label": "cord", "outcome": "missed", "truth": 1, "answer": 0, "probability": 0.2, "threshold": 0.5,
             "blank": False,
+            "truths": {label: int(label == "cord") for label in self.labels},
+            "answers": {label: int(label == "fluid") for label in self.labels},
+            "probabilities": {label: 0.8 if label == "fluid" else 0.2 for label in self.labels},
             "structure": "cord", "heat_inside_mask": self.number(0.3), "uniform_inside_mask": 0.1, "why": self.why,
         }  # fmt: skip
-        entries = [
+        return [
             entry | {"model": model, "frame_id": f"{self.clips[0]}_{place:05d}", "picture": f"data/explain/{place}.png"}
-            for place, model in enumerate(self.models * self.size.errors)
+            for place, model in enumerate(self.models * self.size.errors if self.estimable else ())
         ]
+
+    def explain_json(self) -> dict[str, Any]:
         of_model = {"protocol": self.headline, "layer": "layer4", "misclassified_frames": 5, "wrong_answers": 6}
         heat = {
             "label": "cord",
@@ -380,7 +397,6 @@ class Made:
         return {
             "rule": "The most confident errors first.",
             "models": [of_model | {"model": model} for model in self.models] if self.estimable else [],
-            "entries": entries if self.estimable else [],
             "summary": [heat | {"model": model} for model in self.models],
         }
 

@@ -38,6 +38,15 @@ def test_the_only_frame_of_a_clip_stands_for_the_cohort_s_step_and_else_for_the_
     assert durations(frames_of([0.0]), 0.2)["duration_s"].tolist() == pytest.approx([0.2])
 
 
+def test_the_span_of_a_clip_is_its_first_to_last_time_however_it_was_thinned() -> None:
+    times = list(np.round(np.arange(373) / 30, 3))  # 12.43 s
+    whole, thin = durations(frames_of(times), 0.2), durations(frames_of(times[::93]), 0.2)
+    assert whole["span_s"].tolist() == whole["duration_s"].tolist()
+    assert whole["span_s"].sum() == pytest.approx(373 / 30, abs=0.01)
+    assert (len(thin), thin["duration_s"].sum()) == (5, pytest.approx(1.0))
+    assert thin["span_s"].sum() == pytest.approx(372 / 30, abs=0.01)  # nothing is known after the last kept frame
+
+
 def test_a_clip_without_times_has_no_durations_and_spoils_no_other() -> None:
     found = durations(frames_of([np.nan, np.nan], [0.0, 0.1]), 1.0)
     assert found["duration_s"].isna().tolist() == [True, True, False, False]

@@ -311,6 +311,21 @@ def test_clips_without_times_are_counted_in_frames(small: Path) -> None:
     assert unexplained(content(small)) == []
 
 
+def test_thinned_clips_are_told_in_the_verdict_and_in_the_text(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = small / "data/extract_frames/frames.csv"
+    table = pd.read_csv(path)
+    write_table(path, table.assign(time_s=table["frame_index"] * 1.0))  # a frame a second, each standing 0.2 s
+    bedside.main()
+    part = content(small)["protocols"]["frame"]
+    tested, said = part["tested"], part["continuous_why"]
+    assert tested["thinned_clips"] == tested["clips"] > 0
+    assert tested["seconds"] == pytest.approx(0.2 * tested["frames"])
+    assert f"{tested['seconds']:.1f} of {tested['span_seconds']:.1f} s looked at" in said
+    assert said in capsys.readouterr().out
+    assert part["continuous"] is False
+    assert plot(small, "clips")["span_s"].sum() > plot(small, "clips")["seconds"].sum()
+
+
 def test_another_organ_s_labels_run(whole: Path) -> None:
     names = {"bad_quality": "shadow", "cord": "vessel", "fluid": "nerve"}
 

@@ -1,5 +1,7 @@
 """Every figure of the verdict on clips of a few frames, counted by hand. Letters: see bedside_clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import beta
@@ -8,17 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 from stages.bedside.abstention import abstention, vetoes, without
 from stages.bedside.clips import clip_table, patient_table, written
 from stages.bedside.decided import NAMES, decisions_table
-from stages.bedside.verdict import (
-    NEVER,
-    NO_RISK,
-    NO_SUCH,
-    NO_TIMES,
-    SCATTERED,
-    exact_interval,
-    mean_and_range,
-    spread,
-    verdict,
-)
+from stages.bedside.tested import NO_TIMES, SCATTERED, continuous_why, part_tested
+from stages.bedside.verdict import NEVER, NO_RISK, NO_SUCH, exact_interval, mean_and_range, spread, verdict
 from stages.common.evaluation.decision import Decision
 from tests.bedside_clips import DECISION, judged
 
@@ -156,6 +149,35 @@ def test_scattered_frames_have_seconds_but_nothing_that_lasts() -> None:
     assert found["dangerous"]["longest_run_s"] is None
     whys = [found[key]["why"] for key in ("dangerous", "futile", "sustained_go", "flicker_per_s", "boundaries")]
     assert whys == [SCATTERED] * 5
+
+
+@pytest.mark.parametrize("kept", [10, 40])
+def test_a_thinned_clip_says_how_much_of_it_was_looked_at(kept: int) -> None:
+    step = 372 / 30 / (kept - 1)  # of a clip of 373 frames at 30 Hz, GO on every one over a cord
+    clips = clip_table(judged({A: "S" * kept}, {A: "G" * kept}, step, longest_frame_s=0.2), 0.5, WINDOW)
+    found, said = verdict(clips, patient_table(clips)), continuous_why(clips) or ""
+    tested = found["tested"]
+    assert (tested["seconds"], tested["span_seconds"]) == (pytest.approx(0.2 * kept), pytest.approx(12.4, abs=0.001))
+    assert tested["thinned_clips"] == 1
+    assert found["dangerous"]["longest_run_s"] <= tested["seconds"]
+    assert said.startswith(f"{0.2 * kept:.1f} of 12.4 s looked at (frames kept far apart in 1 of 1 tested clips)")
+    assert "lower bounds" in said
+    assert "flicker is per looked-at second" in said
+
+
+@pytest.mark.parametrize(("gap_s", "thinned"), [(0.6, False), (0.7, True)])
+def test_a_clip_is_thinned_where_more_than_a_twentieth_was_not_looked_at(gap_s: float, thinned: bool) -> None:
+    of = judged({A: "S" * 101}, {A: "G" * 101})
+    rows = of.frames.assign(duration_s=0.1, span_s=[*[0.1] * 100, gap_s])  # 10.1 s of 10.6 or 10.7
+    clips = clip_table(replace(of, frames=rows), 0.5, WINDOW)
+    assert part_tested(clips)["thinned_clips"] == int(thinned)
+    assert (continuous_why(clips) is not None) == thinned
+
+
+def test_an_unthinned_clip_says_nothing_of_it() -> None:
+    clips = clip_table(judged(TRUTH, SAID), 0.5, WINDOW)
+    assert continuous_why(clips) is None
+    assert part_tested(clips)["span_seconds"] == part_tested(clips)["seconds"] == pytest.approx(3.0)
 
 
 def test_what_the_veto_of_bad_quality_saves_and_loses() -> None:

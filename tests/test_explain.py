@@ -49,7 +49,7 @@ def small(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(root: Path) -> dict[str, Any]:
     explain.main()
     found: dict[str, Any] = json.loads((root / "metrics/explain.json").read_text())
-    return found
+    return found | {"entries": json.loads((root / "data/explain/entries.json").read_text())}
 
 
 def test_a_network_without_a_late_map_is_told_in_words_and_drawn_nowhere(
@@ -84,6 +84,24 @@ def outputs(root: Path) -> dict[str, bytes]:
         root / "metrics/plots/explain_heat.csv",
     ]
     return {str(path.relative_to(root)): path.read_bytes() for path in files if path.is_file()}
+
+
+def test_what_git_keeps_names_no_frame_that_a_model_disputes(small: Path) -> None:
+    entries = run(small)["entries"]
+    outs = read_params_file(ROOT / "dvc.yaml")["stages"]["explain"]["outs"]
+    kept = [path for out in outs if isinstance(out, dict) for path, of in out.items() if of.get("cache") is False]
+    assert kept == ["metrics/explain.json"]
+    assert "data/explain" in {path for out in outs for path in out}  # cached, with the entries in it
+    text = (small / kept[0]).read_text()
+    assert [entry["frame_id"] for entry in entries if entry["frame_id"] in text] == []
+    assert not {"entries", "truth", "answer", "frame_id", "frame_index"} & keys_of(json.loads(text))
+
+
+def keys_of(content: Any) -> set[str]:
+    """Return every key at any depth."""
+    if isinstance(content, list):
+        return set().union(*map(keys_of, content)) if content else set()
+    return set(content).union(*map(keys_of, content.values())) if isinstance(content, dict) else set()
 
 
 def test_the_gallery_repeats_the_predictions_and_the_labels(small: Path) -> None:

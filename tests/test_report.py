@@ -129,6 +129,7 @@ def test_the_page_of_a_study_stays_small_enough_to_send(tmp_path: Path) -> None:
     html = page_of(tmp_path, **STUDY)
     assert len(html.encode()) < 15_000_000
     assert pictures(html) == 60 + 2  # the gallery and two sheets
+    assert html.count("<h4>C013, infant P005: agrees") == 1 + len(STUDY["models"])  # timelines of every network
     points = {"ROC: cord": 5 * 678, "Precision and recall: cord": 5 * 678, "C013, infant P005": 3 * 261}
     for title, count_of in points.items():
         assert html.split(title, 1)[1].split("</script>")[0].count(r"\n") >= count_of, (
@@ -187,7 +188,7 @@ def test_patients_pixels_stay_off_the_page_unless_asked_for(tmp_path: Path, page
 
 def test_pictures_past_the_limit_are_listed_in_words(page: str) -> None:
     assert page.count('alt="Frame ') == 2
-    assert "All 4 entries in words" in page
+    assert "All 4 frames in words" in page
 
 
 def test_hostile_names_are_text(tmp_path: Path) -> None:
@@ -295,6 +296,32 @@ def test_what_a_model_finds_stands_beside_what_it_gets_wrong(tmp_path: Path) -> 
     assert found["alexnet"][:2] == ["0 of 30:\nnever says GO", "0 of 1\n(0–98\u00a0%)"]
     assert "never says GO" in report.page(data)
     assert "never says GO" not in found["resnet18"][0]
+
+
+def test_every_model_s_longest_run_stands_with_its_clip_though_none_is_chosen(tmp_path: Path) -> None:
+    harm = {"seconds": 0.52, "longest_run_s": 0.434, "longest_run_clip": "C009"}
+    data = changed(tmp_path, "alexnet", dangerous=harm, futile={"seconds": 0.0, "frames": 0, "longest_run_s": 0.0})
+    data.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
+    cells = dict(rows_of(data))["alexnet"]
+    assert (cells[2], cells[4]) == ("0.5\n(run 0.43,\nC009)", "0.0")
+    assert "0.5\n(run 0.43,\nC009)" in report.page(data)
+
+
+def test_seconds_of_thinned_clips_are_lower_bounds_wherever_they_stand(tmp_path: Path) -> None:
+    thin = {"seconds": 2.0, "span_seconds": 12.4, "thinned_clips": 1}
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/bedside.json"
+    found = json.loads(path.read_text())
+    part = found["protocols"]["patient"]
+    part |= {"continuous": False, "continuous_why": "2.0 of 12.4 s looked at"}
+    for of in (part, *part["models"].values()):
+        of["tested"] |= thin
+    path.write_text(json.dumps(found))
+    data = read(params, tmp_path)
+    assert dict(rows_of(data))["alexnet"][2] == "≥ 0.1\n(run ≥ 0.10,\nC001)"
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "2.0 of 12.4 s of ultrasound looked at" in said
+    assert "at least 0.1 s in all; longest run at least 0.10 s (clip C001)" in said
+    assert "2.0 of 12.4 s looked at" in said
 
 
 def test_a_dash_is_explained_where_the_expert_has_no_sustained_go(tmp_path: Path) -> None:
@@ -445,14 +472,64 @@ def test_a_model_shown_in_place_of_the_chosen_one_says_why(tmp_path: Path, page:
     made.results["bedside"]["protocols"]["patient"]["models"]["chosen"] = {"why": LEFT_OUT}
     lines = made.tables["bedside_timelines"]
     data = replace(made, tables={**made.tables, "bedside_timelines": lines[lines["model"] != "chosen"]})
+    data.results["selected"]["patient"]["winner"] = "resnet18"
+    said = " ".join(" ".join(Tags(report.page(data)).text).split())
+    assert "chooses no model for any infant, so here is resnet18, which the study's way of choosing takes" in said
+    data.results["selected"]["patient"]["winner"] = None
     said = " ".join(" ".join(Tags(report.page(data)).text).split())
     assert "so here is alexnet, the first declared of the 2 models with timelines, as an example" in said
+
+
+def test_every_network_has_its_timelines_with_its_own_agreement(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/plots/bedside_timelines.csv"
+    rows = pd.read_csv(path)
+    mine = (rows["model"] == "resnet18") & (rows["clip_id"] == "C002")
+    rows.loc[mine, "decision"] = rows.loc[mine, "truth"].where(rows.loc[mine, "frame_index"] >= 3, "no view")
+    rows.to_csv(path, index=False)
+    found = timelines.section(read(params, tmp_path))
+    assert (found["model"], list(found["others"])) == ("chosen", ["alexnet", "resnet18"])
+    titles = [strip.title for strip in found["others"]["resnet18"]]
+    assert "agrees with the expert in 67\u00a0% of 30 frames" in titles[0]  # ten frames late, as all are made
+    assert "agrees with the expert in 90\u00a0% of 30 frames" in titles[1]  # 27 of 30
 
 
 def test_a_caption_of_the_gallery_names_its_protocol_as_one(page: str) -> None:
     captions = page.split('<section id="gallery"')[1].split("</section>")[0].split("<figcaption>")[1:]
     assert captions
     assert all("frame 3, protocol patient" in caption.split("</figcaption>")[0] for caption in captions)
+
+
+def test_a_figure_of_the_gallery_shows_all_labels_and_both_decisions(page: str) -> None:
+    caption = page.split('<section id="gallery"')[1].split("<figcaption>")[1].split("</figcaption>")[0]
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in caption.split("<tr")[2:]]
+    assert cells == [["bad quality", "0", "0", "0.20"], ["cord", "1", "0", "0.20"], ["fluid", "0", "1", "0.80"],
+                     ["decision", "stop", "GO", ""]]  # fmt: skip
+    assert "cord: missed" in caption
+
+
+def test_a_frame_stands_once_a_model_however_many_of_its_labels_are_wrong(tmp_path: Path) -> None:
+    params, path = Made(tmp_path).write(), tmp_path / "data/explain/entries.json"
+    first, *others = json.loads(path.read_text())
+    both = first | {"label": "fluid", "outcome": "false alarm", "truth": 0, "answer": 1}
+    unknown = others[0] | {"truths": {"bad_quality": 0, "cord": None, "fluid": 1}}
+    path.write_text(json.dumps([first, unknown, *others[1:], both]))
+    data = read(params, tmp_path)
+    figures = gallery.section(data)["figures"]
+    assert [len(of["heats"]) for of in figures] == [2, 1, 1, 1]
+    assert figures[0]["wrong"] == {"cord", "fluid"}
+    assert [of["expert"] for of in figures[:2]] == ["stop", "unknown"]  # unknown cord: it may be a stop
+    assert [of["shown"] for of in figures] == [True, False, False, False]  # two pictures are all that have room
+    assert "All 4 frames in words" in report.page(data)
+
+
+def test_whoever_answers_the_review_is_told_to_do_so_before_reading_on(tmp_path: Path, page: str) -> None:
+    said = "Answer <code>metrics/label_review.csv</code> before reading this page: the gallery shows disputed frames"
+    for name in ("timelines", "gallery", "labels"):
+        assert said in page.split(f'<section id="{name}"')[1].split("</section>")[0], name
+    params, path = Made(tmp_path).write(), tmp_path / "metrics/label_review.json"
+    of = {"asked": 1, "answered": 1, "overturned": 0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"answers": {"suspects": of, "controls": of}}))
+    assert said not in report.page(read(params, tmp_path))
 
 
 def test_confusion_counts_are_the_tables(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from stages.report import __main__ as report
 from tests import browser, plots_page
 from tests.report_inputs import Made
+from tests.study_page import NETWORKS
 from tests.workspace import ROOT, commit, dvc, git, read_params_file
 
 drawn = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing() or "a browser is here")
@@ -52,6 +53,43 @@ def test_the_page_draws_every_chart_without_a_network(chromium: Any, page_file: 
         )
         assert len(sizes) > 20
         assert [of for of in sizes if of[1] != 1 or of[2] < 100 or of[3] < 40 or of[2] > width] == []
+
+
+@pytest.fixture(scope="module")
+def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page with the study's networks, whose names fill a legend."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Made(folder, models=NETWORKS, protocols=("frame", "patient")).write()
+        report.main()
+    return folder / "metrics/report.html"
+
+
+CUT = """() => Array.from(document.querySelectorAll('.plot svg'), (svg) => {
+  const box = svg.getBoundingClientRect();
+  const outside = (of) => of.width > 0 && (of.right > box.right + 1 || of.left < box.left - 1
+    || of.top < box.top - 1 || of.bottom > box.bottom + 1);
+  const texts = Array.from(svg.querySelectorAll('text')).filter((text) => text.textContent);
+  return [svg.closest('.plot').dataset.says, texts.length,
+    texts.filter((text) => outside(text.getBoundingClientRect())).map((text) => text.textContent)];
+})"""
+
+
+@drawn
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_chart_cuts_a_word(chromium: Any, study_file: Path, width: int) -> None:
+    with browser.opened(chromium, study_file, width) as page:
+        browser.wait_for_charts(page)
+        page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+        found = page.evaluate(CUT)
+        assert len(found) > 20
+        assert [of for of in found if not of[1]] == []
+        assert [of for of in found if of[2]] == []
+        legends = page.evaluate(
+            "Array.from(document.querySelectorAll('.role-legend-label text'), (of) => of.textContent)"
+        )
+        assert set(NETWORKS) <= set(legends)  # whole names: Vega shortens with an ellipsis what it finds too long
 
 
 @drawn

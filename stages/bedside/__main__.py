@@ -21,8 +21,10 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
     cohort, headline_protocol, labels, models (in order), limits: [sentence], settings: the section `bedside`
     decision: {go, stop, vetoes: [labels that veto a GO without being a stop]}
     protocols: {protocol: {
-      choosing_rows: sentence, continuous: are the tested frames whole clips?, continuous_why,
-      tested: {infants, clips, frames, seconds, clips_without_times, why},
+      choosing_rows: sentence, continuous: are the tested frames whole clips, looked at throughout?, continuous_why,
+      tested: {infants, clips, frames, seconds (looked at), span_seconds (without the limit longest_frame_s),
+        thinned_clips: of whose time less than 95 % was looked at, so that seconds and runs are lower bounds,
+        clips_without_times, why},
       choosing_infants: {min, max} over units of how many infants have rows that choose,
       operating_point: {model: {units: n, temperature: spread of those that are estimates,
         temperatures_without_estimate: n, why: [sentence],
@@ -51,8 +53,8 @@ bedside.json; what cannot be estimated is null, and `why` beside it says so. `sp
 
 metrics/plots/bedside_<name>.csv, blank where not estimable:
 
-    patients    protocol, model, patient, frames, seconds, <kind>_frames and <kind>_s of dangerous, futile, right,
-                missed and undecided GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
+    patients    protocol, model, patient, frames, seconds, span_s, <kind>_frames and <kind>_s of dangerous, futile,
+                right, missed and undecided GOs, the longest runs, flicker_per_s, expert_flicker_per_s, ...
     clips       the same a clip, with sustained_go_s, expert_sustained_go_s, never_reached, agreement, kappa, kappa_why
     thresholds  protocol, model, unit (patient or `all`), temperature, label, threshold, sensitivity,
                 false_positive_rate, rule, why
@@ -155,9 +157,12 @@ def write_plots(reports: Mapping[str, Report], headline: str) -> None:
 def in_short(content: Mapping[str, Any]) -> str:
     """Return the verdict on `chosen`, and a line a network with the spread of its thresholds over units."""
     chosen = content["models"][CHOSEN]
+    told = [str(content["continuous_why"])] if content["tested"]["thinned_clips"] else []
     if chosen["why"]:
-        return str(chosen["why"])
-    lines = [f"{kind} GO in {chosen[kind]['infants']} of {chosen[kind]['infants_at_risk']} at risk" for kind in FALSE]
+        return "\n  ".join([str(chosen["why"]), *told])
+    lines = told + [
+        f"{kind} GO in {chosen[kind]['infants']} of {chosen[kind]['infants_at_risk']} at risk" for kind in FALSE
+    ]
     for model, point in content["operating_point"].items():
         spreads = {label: of["threshold"] for label, of in point["labels"].items()}
         shown = [f"{name} {of['min']:.2f} to {of['max']:.2f}" if of else f"{name} none" for name, of in spreads.items()]

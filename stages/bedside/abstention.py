@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.bedside.clips import kinds
 from stages.bedside.decided import Decided
-from stages.bedside.verdict import NO_TIMES
+from stages.bedside.tested import NO_TIMES
 from stages.common.evaluation.decision import GO, Decision, decide
 
 Content = dict[str, Any]

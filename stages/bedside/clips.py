@@ -12,7 +12,7 @@ from stages.common.evaluation.scores import Figure
 
 Row = dict[str, object]
 KINDS = ("dangerous", "futile", "right", "missed", "undecided")  # of GO; over frames that the expert leaves open
-SUMMED = ("frames", "seconds", "timed_s", "unknown_frames", *(f"{kind}_frames" for kind in KINDS),
+SUMMED = ("frames", "seconds", "span_s", "timed_s", "unknown_frames", *(f"{kind}_frames" for kind in KINDS),
           *(f"{kind}_s" for kind in KINDS), "stop_frames", "no_view_frames", "go_frames",
           "changes", "expert_changes", "boundaries", "model_boundaries", "boundaries_matched")  # fmt: skip
 LONGEST = ("dangerous_longest_s", "futile_longest_s")
@@ -50,6 +50,7 @@ def _clip_row(of: Decided, clip_id: str, rows: slice, sustained_s: float, window
     seconds = of.seconds[rows]
     whole = len(frames) == int(frames["clip_frames"].iloc[0])
     row: Row = {"clip_id": clip_id, "patient": frames["patient"].iloc[0], "whole": whole}
+    row["span_s"] = float(frames["span_s"].to_numpy(float).sum())
     row |= _counted(expert, said, seconds)
     row |= _agreement(expert, said)
     if whole:  # what lasts or follows is only seen where no frame of the clip is missing

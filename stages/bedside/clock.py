@@ -20,11 +20,12 @@ def read_clock(longest_frame_s: float, path: Path = FRAMES) -> pd.DataFrame:
 
 
 def durations(frames: pd.DataFrame, longest_frame_s: float) -> pd.DataFrame:
-    """Return the frames, clip by clip in time, with duration_s and clip_frames (how many the clip has).
+    """Return the frames, clip by clip in time, with duration_s, span_s and clip_frames (how many the clip has).
 
     A frame stands for the time to the next kept frame of its clip, at most `longest_frame_s`: what a thinned clip
     leaves out was not looked at. The last frame stands for the clip's median step, the only frame of a clip for the
-    cohort's. Clips that state no times have no durations (NaN).
+    cohort's. span_s is the same without that limit, but 0 for a last frame whose step would be longer: nothing is known
+    after it. Clips that state no times have neither (NaN).
     """
     table = frames.sort_values(["clip_id", "frame_index"], ignore_index=True)
     clips, times = table["clip_id"], table["time_s"].astype(float)
@@ -33,16 +34,17 @@ def durations(frames: pd.DataFrame, longest_frame_s: float) -> pd.DataFrame:
     whole = steps.fillna(steps.groupby(clips).transform("median")).fillna(cohort)
     timed = times.notna().groupby(clips).transform("all")
     stands = whole.clip(upper=longest_frame_s).where(timed).round(DIGITS)
-    return table.assign(duration_s=stands, clip_frames=clips.groupby(clips).transform("size"))
+    spans = steps.fillna(whole.where(whole <= longest_frame_s, 0.0)).where(timed).round(DIGITS)
+    return table.assign(duration_s=stands, span_s=spans, clip_frames=clips.groupby(clips).transform("size"))
 
 
 def timed(frames: pd.DataFrame, clock: pd.DataFrame) -> pd.DataFrame:
-    """Return `frames` with time_s, duration_s and clip_frames of the clock.
+    """Return `frames` with time_s, duration_s, span_s and clip_frames of the clock.
 
     Raises:
         PipelineError: a frame is not in the clock.
     """
-    columns = ["frame_id", "time_s", "duration_s", "clip_frames"]
+    columns = ["frame_id", "time_s", "duration_s", "span_s", "clip_frames"]
     known = frames["frame_id"].isin(clock["frame_id"])
     if not known.all():
         strange = frames.loc[~known, "frame_id"].iloc[0]

@@ -22,7 +22,7 @@ class Decided:
     """One model's decisions on test rows, clip by clip in time.
 
     Attributes:
-        frames: frame_id, clip_id, patient, frame_index, time_s, duration_s, clip_frames.
+        frames: frame_id, clip_id, patient, frame_index, time_s, duration_s, span_s, clip_frames.
         labels: names of the label columns.
         truth: (rows, labels) of 1, 0 and NaN.
         expert: (rows,) the expert's decision, UNKNOWN where unknown labels leave it open.
@@ -81,7 +81,7 @@ def on_test(rows: Rows, decider: Decider, clock: pd.DataFrame, labels: Sequence[
 
 def decisions_table(of: Decided) -> pd.DataFrame:
     """Return data/bedside/<protocol>/<model>.csv: a row a test frame; probabilities are blank for a baseline."""
-    table = of.frames.drop(columns="clip_frames").assign(answered_by=of.decider.answered_by)
+    table = of.frames.drop(columns=["clip_frames", "span_s"]).assign(answered_by=of.decider.answered_by)
     for column, label in enumerate(of.labels):
         table[f"{label}_truth"] = pd.array(of.truth[:, column], dtype="Int8")
         table[f"{label}_probability"] = np.nan if of.decider.after is None else of.decider.after[:, column]

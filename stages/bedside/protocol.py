@@ -14,7 +14,8 @@ from stages.bedside.clips import clip_table, kinds, patient_table, written
 from stages.bedside.decided import Decided, on_test
 from stages.bedside.operating import Decider, Point, assemble, baseline, network, points_of, winners
 from stages.bedside.settings import Bedside
-from stages.bedside.verdict import SCATTERED, verdict
+from stages.bedside.tested import continuous_why
+from stages.bedside.verdict import verdict
 from stages.common.evaluation.answers import Rows
 from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.decision import Decision, decide
@@ -80,8 +81,8 @@ def report_on(protocol: str, asked: Protocoled, settings: Settings) -> Report:
         "choosing_rows": choosing_rows(protocol),
         "choosing_infants": choosing_infants(units, rows.patients),
         "tested": everyone.content["tested"],
-        "continuous": bool(everyone.clips["whole"].all()),
-        "continuous_why": None if everyone.clips["whole"].all() else SCATTERED,
+        "continuous": continuous_why(everyone.clips) is None,
+        "continuous_why": continuous_why(everyone.clips),
         "operating_point": {model: operating_part(of, settings.labels) for model, of in points.items()},
         "winner": winner_part(won, units, rows.patients),
         "models": {model: part.content for model, part in parts.items()},

@@ -8,15 +8,14 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from stages.bedside.clips import written
+from stages.bedside.tested import NO_TIMES, SCATTERED, part_tested, total, untimed
 from stages.common.evaluation.intervals import CONFIDENCE
 from stages.common.evaluation.scores import rounded
 
 Content = dict[str, Any]
-NO_TIMES = "no tested clip states its times"
 NO_RISK = "no tested infant has frames over which a GO would be so"
 NO_SUCH = "there is no such GO in any tested clip"
 NEVER = "no clip reaches one"
-SCATTERED = "the tested frames of this protocol are scattered over their clips: nothing follows or lasts"
 
 
 def exact_interval(events: int, of: int) -> list[float] | None:
@@ -43,34 +42,11 @@ def mean_and_range(values: pd.Series | list[float]) -> Content | None:
     return {"mean": round(float(found.mean()), 4), **(spread(values) or {}), "infants": len(found)}
 
 
-def total(values: pd.Series) -> float | None:
-    """Return the sum of the values that there are, None of none."""
-    found = values.dropna()
-    return round(float(found.sum()), 4) if len(found) else None
-
-
 def why_not(clips: pd.DataFrame) -> str | None:
     """Return why nothing that lasts can be told, None where it can."""
     if not clips["whole"].any():
         return SCATTERED
     return None if written(clips)["timed_s"].notna().any() else NO_TIMES
-
-
-def untimed(clips: pd.DataFrame) -> str | None:
-    """Return why there are no seconds, None where there are."""
-    return NO_TIMES if clips["seconds"].isna().all() else None
-
-
-def tested_part(clips: pd.DataFrame) -> Content:
-    """Return what was tested."""
-    return {
-        "infants": int(clips["patient"].nunique()),
-        "clips": len(clips),
-        "frames": int(clips["frames"].sum()),
-        "seconds": total(clips["seconds"]),
-        "clips_without_times": int(clips["seconds"].isna().sum()),
-        "why": untimed(clips),
-    }
 
 
 def verdict(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
@@ -81,7 +57,7 @@ def verdict(clips: pd.DataFrame, patients: pd.DataFrame) -> Content:
         patients: what `patient_table` made of it.
     """
     return {
-        "tested": tested_part(clips),
+        "tested": part_tested(clips),
         "dangerous": false_gos(clips, patients, "dangerous"),
         "futile": false_gos(clips, patients, "futile"),
         "go": _gos(clips),

@@ -7,15 +7,16 @@ Reads   data/train/<protocol>/0/<seed>/<model>.safetensors   the bundles of the 
 Writes  data/explain/<protocol>/<model>/<frame_id>_<label>.png     two panels: the picture seen, the same under its
             heatmap (each scaled to its own maximum), the true structure outlined in cyan where it is known; none of a
             network without a late convolutional map (a vision transformer): a sentence stands there instead
+        data/explain/entries.json   the gallery's frames, beside their pictures and never in Git, where they would tell
+            the expert which labels of metrics/label_review.csv are disputed: [{protocol, model, frame_id, clip_id,
+            patient, frame_index, label, outcome, truth, answer, probability, threshold, truths, answers, probabilities,
+            picture, blank, structure, heat_inside_mask, uniform_inside_mask, best_inside_mask, why}]
+            outcome: missed, false alarm or right; truths, answers, probabilities: {label: value}, truth null where
+            unknown; blank: the heatmap is zero everywhere, so that both panels are the same picture; picture: null
+            without a heatmap; why: null, or why the shares are null
         metrics/explain.json:
             rule     in words: which frames are shown
             models   [{protocol, model, layer, map_px, why, misclassified_frames, wrong_answers, shown}]
-            entries  [{protocol, model, frame_id, clip_id, patient, frame_index, label, outcome, truth, answer,
-                     probability, threshold, truths, answers, probabilities, picture, blank, structure,
-                     heat_inside_mask, uniform_inside_mask, best_inside_mask, why}]
-                     outcome: missed, false alarm or right; truths, answers, probabilities: {label: value}, truth null
-                     where unknown; blank: the heatmap is zero everywhere, so that both panels are the same picture;
-                     picture: null without a heatmap; why: null, or why the shares are null
             summary  [{protocol, model, label, structure, frames, frames_without, patients, heat_inside_mask,
                      uniform_inside_mask, best_inside_mask, why}]; frames_without: positives whose share is not told
         metrics/plots/explain_heat.csv  protocol, series (`Grad-CAM cord`, `uniform cord`, `best cord`), model, value
@@ -52,6 +53,7 @@ from stages.explain.pictures import encoded, panels
 DATA = Path("data")
 TRAIN = DATA / "train"
 METRICS = Path("metrics")
+ENTRIES = OUT / "entries.json"
 PLOT_COLUMNS = ("protocol", "series", "model", "value")
 
 
@@ -144,11 +146,12 @@ def main() -> None:
     with replacing(OUT) as out:
         out.mkdir(parents=True)
         findings = look_at_all(params, bundles, out)
+        entries = [entry for one in findings for entry in one.entries()]
+        write_json(out / ENTRIES.relative_to(OUT), entries, sort_keys=False)
     summary = [line for one in findings for line in one.summary()]
     content: dict[str, Any] = {
         "rule": rule(params.explain),
         "models": [one.model() for one in findings],
-        "entries": [entry for one in findings for entry in one.entries()],
         "summary": summary,
     }
     write_json(METRICS / "explain.json", content, sort_keys=False)

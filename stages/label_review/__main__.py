@@ -8,7 +8,8 @@ Writes  metrics/label_review.csv    for the expert: review_id, frame_id, clip_id
         data/label_review/key.csv   what the list hides, in its order: review_id, kind (suspect | control), reason
                                     (cleanlab | all models | cleanlab and all models | blank), score (0 worst to 1,
                                     blank for controls), label, clip_id, frame_index, last_frame_index, frames, given
-                                    (0 | 1), mean_probability. Not in Git, where it would end the blindness
+                                    (0 | 1), mean_probability. Not in Git, where it would end the blindness; nor
+                                    are the frames of the report's gallery (data/explain/entries.json)
         metrics/label_review.json   how many of each kind, and both results
 
 Why: some 'errors' of a model are errors of the expert (the study's own doctor said so of 'bad quality'). Doubted are

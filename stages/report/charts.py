@@ -127,7 +127,8 @@ def lines(
         scale: the models' colours.
         says, title: as in `Chart`.
         names: axis titles by column.
-        dash: a column told apart by dashes; each fold a line of its own where the table has `fold`.
+        dash: a column of two values, the first drawn through, the second dashed; each fold a line of its own where the
+            table has `fold`.
         order: the column that orders the points of a line; x itself where None.
         square: both axes run from 0 to 1.
     """
@@ -138,7 +139,9 @@ def lines(
         "color": alt.Color("model:N", scale=scale),
     }
     if dash:
-        encoding["strokeDash"] = alt.StrokeDash(f"{dash}:N")
+        # no legend of its own: beside that of the models it would be cut on a narrow page; the text tells the dashes
+        scale_of_dashes = alt.Scale(domain=list(dict.fromkeys(table[dash])), range=[[1, 0], DASHED])
+        encoding["strokeDash"] = alt.StrokeDash(f"{dash}:N", scale=scale_of_dashes, legend=None)
     if "fold" in table.columns:
         encoding["detail"] = alt.Detail("fold:N")
     if order:

@@ -19,6 +19,7 @@ REQUIREMENTS = Path("requirements.txt")
 PICTURES = (METRICS / "pictures/augment.png", METRICS / "pictures/preprocess.png")
 EMBEDDING = METRICS / "pictures/embedding.png"
 HEATMAPS = Path("data/explain")
+ENTRIES = HEATMAPS / "entries.json"  # which frames the gallery shows
 OTHERS = (COMPARISON, LABELLED, REQUIREMENTS, EMBEDDING, *PICTURES)
 BASELINES = ("label_copy", "majority")  # rows that open no picture, as evaluate writes them
 RESULTS = (
@@ -58,6 +59,7 @@ class Data:
     Attributes:
         params: the content of params.yaml that this stage declares.
         results: name -> the JSON of that stage.
+        entries: the answers that the gallery shows.
         tables: name -> the table of metrics/plots with that name.
         comparison: metrics/comparison.csv: a row a protocol and model, the figures as columns.
         labelled: the frames that carry labels: clip_id, patient.
@@ -67,6 +69,7 @@ class Data:
 
     params: Mapping[str, Any]
     results: Mapping[str, Any]
+    entries: Sequence[Mapping[str, Any]]
     tables: Mapping[str, pd.DataFrame]
     comparison: pd.DataFrame
     labelled: pd.DataFrame
@@ -137,7 +140,7 @@ def read(params: Mapping[str, Any], folder: Path = Path()) -> Data:
     Raises:
         PipelineError: files are missing (all in one message), or one cannot be read.
     """
-    files = [*result_files().values(), *table_files().values(), *OTHERS]
+    files = [*result_files().values(), *table_files().values(), *OTHERS, ENTRIES]
     raise_all(
         [
             Problem(str(file), "missing", "an output of an earlier stage", "no file", "Run `dvc repro report`.")
@@ -149,6 +152,7 @@ def read(params: Mapping[str, Any], folder: Path = Path()) -> Data:
     return Data(
         params=params,
         results={name: _read_json(folder / path) for name, path in result_files().items()},
+        entries=_read_json(folder / ENTRIES),
         tables={name: _read_plot(folder / path, TABLES[name]) for name, path in table_files().items()},
         comparison=read_table(folder / COMPARISON, ("protocol", "model"), text=("protocol", "model")),
         labelled=read_table(folder / LABELLED, ("clip_id", "patient"), text=("clip_id", "patient")),

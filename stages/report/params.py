@@ -11,7 +11,7 @@ class Report(Strict):
     """The section `report`."""
 
     patient_pixels: bool  # may pictures of patients stand on the page? The phantom's always do
-    gallery_pictures: int = Field(ge=0)  # misclassified frames shown with their heatmaps; the rest are listed in words
+    gallery_pictures: int = Field(ge=0)  # with heatmaps, one a label that a frame is shown for; the rest in words
 
 
 class Params(Strict):

@@ -21,6 +21,7 @@ def section(data: Data) -> dict[str, Any]:
 def _chart(data: Data, protocol: str) -> Chart:
     table = data.tables["curves"]
     rows = table.loc[table["protocol"] == protocol, ["model", "fold", "side", "epoch", "loss"]]
+    rows = rows.sort_values("side", key=lambda side: side != "train", kind="stable")  # drawn through; validation dashed
     names = {"epoch": "epoch", "loss": "loss"}
     scale = palette(data.models[len(BASELINES) :], ())
     says = f"Training and validation loss by epoch under protocol {words(protocol)}, a line a model and fold."

@@ -10,7 +10,7 @@ FALSE = ("dangerous", "futile")
 
 
 def row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one model's row: its cells as text, of one or two lines, or why it has none."""
+    """Return one model's row: its cells as text, of one to three lines, or why it has none."""
     if "dangerous" not in found:
         why = found.get("why") or "no reason was given"
         return {"model": model, "why": why, "cells": [], "unknown": 0, "baseline": model in BASELINES}
@@ -27,9 +27,10 @@ def row(model: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cells(found: Mapping[str, Any]) -> list[str]:
+    thinned = found["tested"]["thinned_clips"] > 0
     return [
         go_found(found),
-        *(cell for kind in FALSE for cell in (_harm(found[kind]), number(_float(found[kind].get("seconds")), 1))),
+        *(cell for kind in FALSE for cell in (_harm(found[kind]), _seconds(found[kind], thinned))),
         _sustained(found["sustained_go"]),
         _of(found["flicker_per_s"], "mean"),
         _of(found["boundaries"], "model", 0),
@@ -62,6 +63,17 @@ def _harm(harm: Mapping[str, Any]) -> str:
     shown = f"{harm['infants']} of {there}" if there else "none at risk"  # the heading says of whom
     short = bounds.replace("\u00a0% to ", "–") if bounds else ""  # 3–65 %: the table has no room for sentences
     return f"{shown}\n({short})" if short else shown
+
+
+def _seconds(harm: Mapping[str, Any], thinned: bool) -> str:
+    """Return `0.5` over `(run 0.43, C009)`, in three lines: seconds, longest run, its clip; `≥` in thinned clips."""
+    if harm["seconds"] is None:
+        return number(None)
+    least = "≥ " if thinned and harm["frames"] else ""
+    shown = f"{least}{number(_float(harm['seconds']), 1)}"
+    if not harm["longest_run_s"] or not harm["longest_run_clip"]:
+        return shown
+    return f"{shown}\n(run {least}{number(_float(harm['longest_run_s']), 2)},\n{harm['longest_run_clip']})"
 
 
 def _sustained(go: Mapping[str, Any]) -> str:

@@ -18,20 +18,36 @@ AXIS = alt.Axis(
 
 
 def section(data: Data) -> dict[str, Any]:
-    """Return one chart a clip for the model whose verdict leads the page, or the first that has timelines."""
+    """Return one chart a clip: for the model shown first, and for every other one that has timelines."""
     table = data.tables["bedside_timelines"]
     there = list(dict.fromkeys(table["model"]))
-    model = leading_model(data)
-    model = model if model in there else next(iter(there), None)
-    rows = table[table["model"] == model]
+    model, why = _first(data, there)
     return {
         "model": model,
+        "why": why,
         "of_models": len(there),
+        "answered": bool(data.results["label_review"]["answers"]),
         "protocol": data.results["bedside"]["headline_protocol"],
-        "strips": [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)],
-        "decisions": DECISIONS | UNKNOWN if (rows["truth"] == "unknown").any() else DECISIONS,
+        "strips": _strips(data, model),
+        "others": {name: _strips(data, name) for name in there if name != model},
+        "decisions": DECISIONS | UNKNOWN if (table["truth"] == "unknown").any() else DECISIONS,
         "colours": dict(zip(data.labels, LABELS, strict=False)),
     }
+
+
+def _first(data: Data, there: list[str]) -> tuple[str | None, str]:
+    """Return whose timelines lead, and why: the verdict's model, else the one of the study's way, else the first."""
+    winner = data.results["selected"][data.results["bedside"]["headline_protocol"]]["winner"]
+    for model, why in ((leading_model(data), "chosen"), (winner, "study")):
+        if model in there:
+            return model, why
+    return next(iter(there), None), "first"
+
+
+def _strips(data: Data, model: str | None) -> list[Chart]:
+    table = data.tables["bedside_timelines"]
+    rows = table[table["model"] == model]
+    return [_clip(clip, part, data.labels) for clip, part in rows.groupby("clip_id", sort=True)]
 
 
 def spells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -63,7 +79,7 @@ def _clip(clip: str, rows: pd.DataFrame, labels: list[str]) -> Chart:
     known = DECISIONS | UNKNOWN
     colours = alt.Scale(domain=list(known), range=list(known.values()))
     strips = alt.Chart(values(pd.concat([expert, model]))).mark_rect().encode(
-        x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False)), x2="to:Q",
+        x=alt.X("from:Q", title=unit, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)), x2="to:Q",
         y=alt.Y("low:Q", title=None, axis=AXIS), y2="high:Q", color=alt.Color("decision:N", scale=colours, legend=None),
         tooltip=["decision:N", "from:Q", "to:Q"],
     )  # fmt: skip

@@ -15,10 +15,21 @@
     return found;
   }
 
-  function themeOf(width) {
-    // as many names of a legend in a row as fit
-    const columns = Math.max(2, Math.floor((width - 60) / 100));
-    return { ...theme, legend: { ...theme.legend, columns } };
+  async function embed(plot, spec, columns) {
+    const config = { ...theme, legend: { ...theme.legend, columns } };
+    const found = await vegaEmbed(plot, spec, { actions: false, renderer: "svg", config, tooltip: true });
+    return found.view;
+  }
+
+  async function fitted(plot, spec) {
+    // as many names of a legend in a row as fit: what is drawn may be no wider than the column of the page
+    let columns = Math.max(1, Math.floor((spec.width - 60) / 100));
+    let view = await embed(plot, spec, columns);
+    while (columns > 1 && view.scenegraph().root.bounds.width() > spec.width) {
+      view.finalize();
+      columns -= 1;
+      view = await embed(plot, spec, columns);
+    }
   }
 
   async function draw(plot, width) {
@@ -28,7 +39,7 @@
     spec.width = width;
     spec.autosize = { type: "fit-x", contains: "padding" };
     try {
-      await vegaEmbed(plot, spec, { actions: false, renderer: "svg", config: themeOf(width), tooltip: true });
+      await fitted(plot, spec);
       const svg = plot.querySelector("svg");
       svg.setAttribute("role", "img");
       svg.setAttribute("aria-label", plot.dataset.says);
@@ -40,7 +51,9 @@
 
   async function drawAll() {
     const found = widths();
-    for (const [place, plot] of plots.entries()) await draw(plot, found[place]);
+    const closed = (plot) => Boolean(plot.closest("details:not([open])"));
+    const places = [...plots.keys()].sort((one, other) => closed(plots[one]) - closed(plots[other])); // seen ones first
+    for (const place of places) await draw(plots[place], found[place]);
     document.documentElement.dataset.charts = "drawn";
   }
 
