@@ -12,7 +12,7 @@ sheets read by the functions of `extract_frames` and `label_merge`, under the sa
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from stages.common.clips.cine import CineParams, CutParams, covers, kept_indices
 from stages.common.clips.cohort import TABLE, Clip, Listing, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import folder_name
+from stages.common.clips.same import same_recordings
 from stages.common.core.errors import PipelineError, Problem, raise_all, run
 from stages.common.core.params import read_params
 from stages.common.core.progress import in_parallel
@@ -31,7 +32,7 @@ from stages.common.core.tables import SIDES
 from stages.common.demands import named_labels, unfilled
 from stages.common.labels import unknown_labels
 from stages.common.protocols import FoldKey, Nothing, Protocol
-from stages.common.sheets.overview import Size, clip_table, label_lines, patient_lines, proposals
+from stages.common.sheets.overview import Size, clip_table, label_lines, patient_lines, proposals, titled
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
@@ -75,7 +76,7 @@ def look(clip: Clip, params: CineParams, covered: bool) -> Size | Problem:
     except ClipError as error:
         return of_clip(clip, error.problem)
     _, _, width, height = surveyed.whole
-    return Size(len(surveyed.times_s), width, height, surveyed.header.frame_rate_hz)
+    return Size(len(surveyed.times_s), width, height, surveyed.header.frame_rate_hz, surveyed.recording)
 
 
 def misnamed(params: Params) -> list[Problem]:
@@ -125,8 +126,9 @@ def check(cohort: Path, params: Params) -> Report:
     """
     listing, section = check_clips(cohort), params.extract_frames
     # pictures are not drawn here, so none is kept
-    covered = covers(section, cohort.resolve().name)
-    work = partial(look, params=section.model_copy(update={"buffer_mb": 0}), covered=covered)
+    work = partial(
+        look, params=section.model_copy(update={"buffer_mb": 0}), covered=covers(section, cohort.resolve().name)
+    )
     # processes: decoding is FFmpeg's work, but a picture's way into numpy is Python's
     pairs = in_parallel(work, listing.clips, "decode", unit="clip", threads=False)
     looked = {clip.clip_id: found for clip, found in pairs}
@@ -137,12 +139,15 @@ def check(cohort: Path, params: Params) -> Report:
     }
     # clips without a file still claim their sheets, else these would seem to be of no clip
     reading = read_labels(cohort, [clip for clip in listing.rows if clip.name], frames, params)
-    damaged = [found for found in looked.values() if isinstance(found, Problem)]
-    stopping = [*wrong_name(cohort), *misnamed(params), *listing.problems, *too_few(listing.rows, params), *damaged]
+    decoded = [clip for clip in listing.rows if clip.clip_id in sizes]
+    doubles, twice = same_recordings((clip, sizes[clip.clip_id].recording) for clip in decoded)
+    stopping = [*wrong_name(cohort), *misnamed(params), *listing.problems, *too_few(listing.rows, params), *doubles]
+    stopping += [found for found in looked.values() if isinstance(found, Problem)]
     stopping += [finding.problem for finding in reading.stopping(params.label_merge)]
     labels = unite(reading, params).labels if reading.votes else None
-    if labels is not None and len(sizes) == len(listing.rows):  # else frames are missing from the count
+    if labels is not None and len(decoded) == len(listing.rows):  # else frames are missing from the count
         stopping += too_few_frames(labels, params)
+    listing = replace(listing, notes=[*listing.notes, *twice])
     return Report(_text(cohort, listing, sizes, reading, labels, stopping, params), bool(stopping))
 
 
@@ -162,18 +167,14 @@ def _text(
         f"cohort {cohort.resolve().name}: {len(clips)} clips of {len(patients)} patients",
         clip_table(clips, sizes, reading, labels, params),
         patient_lines(clips),
-        "" if labels is None else label_lines(labels, clips, params),
-        _list("notes", [*listing.notes, *reading.notes]),
-        _list("warnings: unknown in labels.csv, or left out", warned),
-        _list("problems that stop the run", [str(problem) for problem in stopping]),
+        "" if labels is None else label_lines(labels, clips, params, "patient" in params.protocols),
+        titled("notes", [*listing.notes, *reading.notes]),
+        titled("warnings: unknown in labels.csv, or left out", warned),
+        titled("problems that stop the run", [str(problem) for problem in stopping]),
         proposals(reading.findings, section),
         "" if stopping else "Nothing stops the run.",
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _list(title: str, items: Sequence[str]) -> str:
-    return "\n".join([f"{title} ({len(items)}):", *(f"  - {item}" for item in items)]) if items else ""
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from stages.common.clips.cine import CutParams, Survey, covered_share, covers, d
 from stages.common.clips.cohort import Clip, check_clips, of_clip
 from stages.common.clips.decode import ClipError
 from stages.common.clips.folder import CohortName
+from stages.common.clips.same import same_recordings
 from stages.common.core.errors import Problem, raise_all, run
 from stages.common.core.files import replacing
 from stages.common.core.params import read_params
@@ -55,8 +56,9 @@ class Params(CutParams):
 
 @dataclass(frozen=True)
 class Extracted:
-    """One clip written: its row of clips.csv and its rows of frames.csv."""
+    """One clip written: its row of clips.csv and its rows of frames.csv, and which recording it is."""
 
+    recording: str
     clip: dict[str, Any]
     frames: list[tuple[Any, ...]]
     notes: list[str]
@@ -76,7 +78,7 @@ def extract_clip(clip: Clip, folder: Path, params: Params) -> Extracted | Proble
     except ClipError as error:
         return of_clip(clip, error.problem)
     rows = [_frame_row(clip, index, surveyed.times_s[index]) for index in indices]
-    return Extracted(_clip_row(clip, surveyed, where, len(indices)), rows, _notes(clip, surveyed))
+    return Extracted(surveyed.recording, _clip_row(clip, surveyed, where, len(indices)), rows, _notes(clip, surveyed))
 
 
 def _notes(clip: Clip, surveyed: Survey) -> list[str]:
@@ -133,13 +135,14 @@ def extract(cohort: Path, out: Path, params: Params) -> pd.DataFrame:
         of = {clip.clip_id: result for clip, result in in_parallel(work, by_size, "clips", "clip")}
         results = [of[clip.clip_id] for clip in clips]
         damaged = [result for result in results if isinstance(result, Problem)]
-        raise_all([*listing.problems, *damaged], f"the clips of cohort '{cohort.name}' cannot be used")
+        read = [(clip, of[clip.clip_id].recording) for clip in clips if isinstance(of[clip.clip_id], Extracted)]
+        doubles, twice = same_recordings(read)
+        raise_all([*listing.problems, *damaged, *doubles], f"the clips of cohort '{cohort.name}' cannot be used")
         extracted = [result for result in results if isinstance(result, Extracted)]
         table = _write_tables(folder, extracted)
     _say(table, listing.notes, cohort)
-    for one in extracted:
-        for note in one.notes:
-            print(note, file=sys.stderr)
+    for note in [*(note for one in extracted for note in one.notes), *twice]:
+        print(note, file=sys.stderr)
     return table
 
 

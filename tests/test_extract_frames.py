@@ -63,7 +63,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for syntax in ("little", "rle", "jpeg", "jpeg2000"):
         write_dicom(folder / f"{syntax}.dcm", framed(colour=syntax != "rle"), syntax)
     files = [*sorted(VIDEOS), "little.dcm", "rle.dcm", "jpeg.dcm", "jpeg2000.dcm"]
-    return write_cohort(folder, {file: f"P{number:03d}" for number, file in enumerate(files)})
+    return write_cohort(folder, dict.fromkeys(files, "P001"))  # one recording in many forms: of one patient
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +228,36 @@ def test_every_clip_is_checked_before_one_message_lists_all(tmp_path: Path) -> N
         assert expected in text
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.partial").exists()  # pictures of the good clip had been written there
+
+
+@pytest.mark.parametrize("patients", [("P001", "P002"), ("P001", "P001")])
+def test_one_recording_of_two_patients_is_refused_before_anything_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], patients: tuple[str, str]
+) -> None:
+    for name, pictures in (("a", framed()), ("b", framed()), ("other", framed(20)[::-1]), ("longer", framed(21))):
+        write_video(tmp_path / f"mine/{name}.mkv", pictures)
+    files = {"a.mkv": patients[0], "other.mkv": "P003", "longer.mkv": "P004", "b.mkv": patients[1]}
+    cohort = write_cohort(tmp_path / "mine", files)
+    if patients == ("P001", "P001"):
+        assert len(extract(cohort, tmp_path / "out", params())) == 4
+        assert "C001, C004: the same recording, so it counts 2 times" in capfd.readouterr().err
+        return
+    with pytest.raises(PipelineError) as caught:
+        extract(cohort, tmp_path / "out", params())
+    assert str(caught.value).splitlines()[1:] == [
+        "  - clips.csv: the same recording under several patients: expected one patient a recording, got clip 'a.mkv' "
+        "(C001) of P001, clip 'b.mkv' (C004) of P002. If it is one infant, give it one patient; if a file was copied "
+        "in place of another, bring the right one."
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_stored_anew_without_loss_is_the_same_recording(cohort: Path) -> None:
+    def recording(name: str) -> str:
+        return survey(cohort / name, None, None, params().extract_frames, covered=False).recording
+
+    assert recording("colour.mkv") == recording("little.dcm")
+    assert recording("colour.mkv") != recording("h264.mkv")  # with loss it is left to the leakage stage
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path: Path) -> None:

@@ -188,3 +188,9 @@ def test_a_slip_of_the_pen_is_still_proposed(tmp_path: Path, heading: str) -> No
     said = messages(read_sheet(tmp_path, rows, 5))
     assert ": FLUID}" in said
     assert not mistakes(workbooks.settings(column_aliases={heading: "FLUID"}))
+
+
+def test_a_column_may_be_headed_by_a_sign_alone(tmp_path: Path) -> None:
+    labels = {**workbooks.LABELS, "fluid": {"column": "+"}}
+    workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": sheet(truth(5))})
+    assert "no column '+'" in messages(read(tmp_path, {"AM12": 5}, workbooks.settings(labels)))

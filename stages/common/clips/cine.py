@@ -18,13 +18,13 @@ from pydantic import Field
 from stages.common.clips.canvas import Box, CropSource, Picture, Placement, View, choose_crop, choose_view, draw, place
 from stages.common.clips.decode import ClipError, Header, frames, read_header, timed_frames
 from stages.common.clips.lettering import LetteringParams, Mask, black_out, find_lettering
+from stages.common.clips.same import recording_of
 from stages.common.clips.sector import Sample, SectorParams, find_sector
 from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 
 PHANTOM = "phantom"  # the simulated cohort
 MEBIBYTE = 1 << 20
-COLOURED_FROM = 16  # grey levels between channels: less is the rounding of a grey picture stored in colour
 
 
 class CineParams(Strict):
@@ -62,6 +62,7 @@ class Survey:
         view: the part that is shown.
         coloured: whether a colour was seen.
         lettering: where burnt-in lettering is covered, (H, W); None where it is not looked for.
+        recording: the same for every file of one recording.
         pictures: all of them, where they fit the budget.
     """
 
@@ -72,6 +73,7 @@ class Survey:
     view: View
     coloured: bool
     lettering: Mask | None
+    recording: str
     pictures: Sequence[Picture] | None
 
 
@@ -104,8 +106,8 @@ def survey(path: Path, given: Box | None, depth_cm: float | None, params: CinePa
     view = choose_view(crop, source, header, depth_cm)
     _refuse_sliver(path, view, params)
     lettering = _lettering(path, sample, sector, source, params) if covered else None
-    coloured = sample.colour > COLOURED_FROM
-    return Survey(path, header, seconds(times, header.frame_rate_hz), whole, view, coloured, lettering, pictures)
+    times_s, recording = seconds(times, header.frame_rate_hz), recording_of(sample, len(times))
+    return Survey(path, header, times_s, whole, view, sample.coloured, lettering, recording, pictures)
 
 
 def _lettering(path: Path, sample: Sample, sector: Box | None, source: CropSource, params: CineParams) -> Mask | None:
@@ -167,8 +169,7 @@ def kept_indices(count: int, stride: int, max_frames: int | None) -> NDArray[np.
     strided = np.arange(0, count, stride, dtype=np.int64)
     if max_frames is None or len(strided) <= max_frames:
         return strided
-    places = np.rint(np.linspace(0, len(strided) - 1, max_frames)).astype(np.int64)
-    return np.take(strided, places)
+    return np.take(strided, np.rint(np.linspace(0, len(strided) - 1, max_frames)).astype(np.int64))
 
 
 def placement(surveyed: Survey, size: int, params: CineParams) -> Placement:

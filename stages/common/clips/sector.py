@@ -27,6 +27,8 @@ FAR_GREY = 3  # grey levels of its median: black ground under compression noise 
 # Of the box's width in one row: a fan of 60 degrees ends 1 % below the last such row, lettering and smear are narrower
 FAR_SHARE = 1 / 4
 
+COLOURED_FROM = 16  # grey levels between channels: less is the rounding of a grey picture stored in colour
+
 Box = tuple[int, int, int, int]  # x, y, width, height in px
 Picture = NDArray[np.uint8]
 
@@ -51,6 +53,11 @@ class Sample:
         self.pictures: list[Picture] = []
         self.shape: tuple[int, ...] = ()
         self.colour = 0
+
+    @property
+    def coloured(self) -> bool:
+        """Whether a colour was seen."""
+        return self.colour > COLOURED_FROM
 
     def add(self, picture: Picture) -> None:
         """Take one more picture, (H, W) or (H, W, 3)."""

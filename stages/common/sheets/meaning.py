@@ -88,7 +88,7 @@ def narrows(heading: str, title: str) -> bool:
     [True, True, False, False]
     """
     said, wanted = words(heading, title), words(title, title)
-    if not set(wanted) <= set(said) or signed(heading):
+    if not wanted or not set(wanted) <= set(said) or signed(heading):
         return False
     after = said[said.index(wanted[-1]) + 1 :]
     if set(said) & ONLY or set(after) & EXCEPT:

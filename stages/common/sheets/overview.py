@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from stages.common.clips.cohort import Clip
+from stages.common.core.tables import SIDES
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import as_yaml
 from stages.common.sheets.reading import Reading
@@ -13,16 +14,21 @@ from stages.common.sheets.settings import LabelMerge, LabelParams
 from stages.common.sheets.shares import combinations, patients, shares, too_few_patients
 
 LEAST_PATIENTS = 2  # with a label, and without it: one to train on, one to test on
+ENOUGH = 2  # the same on each side of protocol `patient`, from which `split` calls figures estimable
 
 
 @dataclass(frozen=True)
 class Size:
-    """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`."""
+    """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`.
+
+    `recording` is the same for every file of one recording; blank where it was not looked at.
+    """
 
     frames: int
     width_px: int
     height_px: int
     frame_rate_hz: float | None
+    recording: str = ""
 
 
 def clip_table(
@@ -94,8 +100,8 @@ def patient_lines(clips: Sequence[Clip]) -> str:
     return "\n".join(["patients (clips of one infant must bear one patient):", *lines])
 
 
-def label_lines(labels: pd.DataFrame, clips: Sequence[Clip], params: LabelParams) -> str:
-    """Return shares and combinations of labels, and which labels too few patients have."""
+def label_lines(labels: pd.DataFrame, clips: Sequence[Clip], params: LabelParams, by_patient: bool) -> str:
+    """Return shares and combinations, and which labels too few patients have (`by_patient`: on three sides)."""
     patient = labels.index.get_level_values("clip_id").map({clip.clip_id: clip.patient for clip in clips})
     counted = patients(labels, pd.Series(patient, index=labels.index), params.names)
     rows = [
@@ -113,12 +119,26 @@ def label_lines(labels: pd.DataFrame, clips: Sequence[Clip], params: LabelParams
         aligned(rows),
         "together: " + ", ".join(f"{name} {frames}" for name, frames in together.items() if frames),
     ]
-    for name, side, count in too_few_patients(counted, LEAST_PATIENTS):
-        lines.append(
-            f"warning: {name} is {side} in frames of {count} patient(s), at least {LEAST_PATIENTS} are needed: "
-            "protocol 'patient' cannot estimate it. Add patients, or read its results as the frame split's alone."
-        )
+    least = ENOUGH * len(SIDES) if by_patient else LEAST_PATIENTS
+    lines += [_too_few(*found, by_patient) for found in too_few_patients(counted, least)]
     return "\n".join(lines)
+
+
+def _too_few(name: str, sign: str, count: int, by_patient: bool) -> str:
+    said = f"warning: {name} is {sign} in frames of {count} patient(s), at least "
+    if not by_patient:
+        return (
+            f"{said}{LEAST_PATIENTS} are needed: no patient-disjoint split can train on it and test it. Add patients."
+        )
+    return (
+        f"{said}{ENOUGH * len(SIDES)} are needed: {ENOUGH} each in {', '.join(SIDES)} of protocol 'patient'. On a side "
+        "with fewer its figures are not estimable. Add patients, or read its results as the frame split's alone."
+    )
+
+
+def titled(title: str, items: Sequence[str]) -> str:
+    """Return items under their title and number; nothing where there is none."""
+    return "\n".join([f"{title} ({len(items)}):", *(f"  - {item}" for item in items)]) if items else ""
 
 
 def proposals(findings: Sequence[Finding], section: LabelMerge) -> str:
