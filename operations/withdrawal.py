@@ -75,7 +75,7 @@ def plan(patient: str, params: Params) -> Withdrawal:
     traces = traces_of(cohort, [*files.goes, *_old(contents)], others)
     return Withdrawal(
         patient=patient, cohort=cohort, clips=names, files=files.goes, sheets=labels.sheets,
-        gone=[path for path, content in contents.items() if content is None], ignored=labels.ignored,
+        gone=[path for path in labels.sheets if path in contents and contents[path] is None], ignored=labels.ignored,
         stays=files.stays, traces=traces,
     )  # fmt: skip
 
