@@ -39,7 +39,7 @@ BEYOND = """What no command here can reach, and a person must see to:
   - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
     `comment` (plots and results.patch), and the clone on that runner
   - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
-  - params.yaml and its history, should `label_merge` or `label_review` name the patient's sheets, clips or answers there
+  - params.yaml and its history, should `label_merge` or `label_review` name what is the patient's
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
   - later clips have new numbers (C004 becomes C003): look through leakage.known_pairs and label_review.answers
 Then `dvc repro`, and commit."""
