@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from operations.run_git import git
 from stages.common.core.errors import PipelineError
@@ -72,7 +73,7 @@ def approved_of(cohort: str) -> str | None:
         its = params["cohort"]
     except PipelineError:
         return f"{APPROVED}, which is damaged: nobody can tell which model it names"
-    except (subprocess.CalledProcessError, KeyError):  # a commit that is not in this clone, or is none of ours
+    except (subprocess.CalledProcessError, YAMLError, KeyError, TypeError):  # no commit of this clone's
         its = cohort
     named = f"{APPROVED}: {approved.protocol}/{approved.model} of commit {approved.rev[:10]}"
     return f"{named}, SHA-256 {approved.sha256}" if its == cohort else None

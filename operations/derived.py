@@ -5,7 +5,7 @@ is off now. No file says so, hence everything goes that is no input: what Git or
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -28,9 +28,11 @@ def clear_workspace(cohort: Path) -> list[str]:
     Args:
         cohort: data/cohorts/<cohort>; other cohorts are not touched.
     """
+    with Repo() as repo:  # links into DVC's cache, wherever it lies, lead to what is cleared there
+        inside = (Path.cwd().resolve(), Path(repo.cache.local_cache_dir).resolve())
     led_out = []
     for path in sorted({*_untracked(), *_half_written(cohort)}):
-        if path.is_symlink() and (to := _outside(path)) is not None:
+        if path.is_symlink() and (to := _outside(path, inside)) is not None:
             led_out.append(f"{path} -> {to}")
         _remove(path)
     for folder in OUTPUTS:
@@ -66,9 +68,9 @@ def _half_written(cohort: Path) -> Iterator[Path]:
         yield from (path for begin in ("", "gone-") if (path := COHORTS / f"{begin}{name}.partial").exists())
 
 
-def _outside(link: Path) -> Path | None:
+def _outside(link: Path, inside: Sequence[Path]) -> Path | None:
     to = link.resolve()
-    return to if to.exists() and not to.is_relative_to(Path.cwd()) else None
+    return to if to.exists() and not any(to.is_relative_to(folder) for folder in inside) else None
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ from stages.common.clips.container import CONTAINERS
 from stages.common.core.errors import PipelineError
 from stages.common.sheets.files import label_files
 
+HALF_WRITTEN = ".partial"  # by a command that was killed; read by nothing, and it may show anybody
 HIDDEN = ("._", "~$", ".")  # what systems and office programs put before a file's name, for one of their own beside it
 
 
@@ -53,7 +54,7 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
         and path not in listed | {cohort / TABLE}
         and not labels & {path, *path.parents}
     ]
-    goes |= set(named_after(cohort, free, clips, own))
+    goes |= {*named_after(cohort, free, clips, own), *(path for path in free if path.suffix == HALF_WRITTEN)}
     real, bytes_of = {path.resolve() for path in goes}, _contents(clip.path for clip in own)
     goes |= {path for path in free if path.resolve() in real or _same(path, bytes_of)}
     return Files(sorted(goes), [path for path in free if path not in goes])

@@ -88,7 +88,13 @@ def clear(odb: Any, keep: set[str], listings: Any) -> None:
     """
     files = {md5 for value in keep for md5 in members(value, odb, listings)}
     gc(odb, [HashInfo("md5", value) for value in keep | files])
-    odb.fs.remove([path for path in odb.fs.find(odb.path) if not is_object(path)])
+    if strays := [path for path in stored(odb) if not is_object(path)]:
+        odb.fs.remove(strays)
+
+
+def stored(odb: Any) -> list[str]:
+    """Return the paths of all files where a cache or a remote keeps its objects."""
+    return sorted(odb.fs.find(odb.path)) if odb.fs.exists(odb.path) else []
 
 
 def members(value: str, *odbs: Any) -> set[str]:

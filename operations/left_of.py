@@ -11,7 +11,8 @@ from dvc.repo import Repo
 
 from operations.cache import value_of
 from operations.files_of import md5
-from operations.forget import members, refs, tracked
+from operations.forget import half, members, refs, stored, tracked
+from operations.reached import reached
 
 Traces = Mapping[str, tuple[str, int]]  # MD5 (of a list of files with .dir) -> what it was, and its bytes
 UNSEARCHED = (".git", ".venv")
@@ -32,20 +33,24 @@ def traces_of(root: Path, goes: Sequence[Path], stays: Sequence[Path]) -> Traces
     return {value: trace for value, trace in found.items() if value not in both and trace[1]}
 
 
-def left_of(traces: Traces, remote: str | None) -> list[str]:
+def left_of(traces: Traces, remote: str | None, again: str) -> list[str]:
     """Return a line for each withdrawn file that is still somewhere: what it was, where it is, and who keeps it.
 
     Args:
         traces: what to look for.
         remote: name of the cohort's remote; None for none.
+        again: the command that goes on where this one breaks.
+
+    Raises:
+        PipelineError: the remote cannot be reached.
     """
     with Repo() as repo:
         cache = Path(repo.cache.local_cache_dir)
         found = [(value, f"the cache ({path})") for value, path in _objects(cache) if value in traces]
         if remote is not None:
-            odb = repo.cloud.get_remote(remote).odb
-            stored = {value_of(path) for path in odb.fs.find(odb.path)}
-            found += [(value, f"remote {remote}") for value in sorted(stored & traces.keys())]
+            with reached(f"remote {remote}: expected to look there for what is left", lambda: half(again)):
+                there = {value_of(path) for path in stored(repo.cloud.get_remote(remote).odb)}
+            found += [(value, f"remote {remote}") for value in sorted(there & traces.keys())]
         found += [(value, str(path)) for value, path in _files(cache, traces)]
         keepers = _keepers(repo, {value for value, _ in found})
     return [

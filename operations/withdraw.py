@@ -39,6 +39,7 @@ BEYOND = """What no command here can reach, and a person must see to:
   - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
     `comment` (plots and results.patch), and the clone on that runner
   - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
+  - params.yaml and its history, should `label_merge` or `label_review` name what is the patient's
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
   - later clips have new numbers (C004 becomes C003): look through leakage.known_pairs and label_review.answers
 Then `dvc repro`, and commit."""
@@ -103,7 +104,7 @@ def withdraw(found: Withdrawal, clip_column: str) -> None:
         print(f"{link}: only the link is gone; remove by hand what it led to, if it is the pipeline's")
     with Repo() as repo:
         remote = remote_of(repo, found.cohort)
-    left = left_of(found.traces, remote)
+    left = left_of(found.traces, remote, again)
     print(BEYOND)
     if not left:
         JOURNAL.unlink()

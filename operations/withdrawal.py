@@ -75,7 +75,7 @@ def plan(patient: str, params: Params) -> Withdrawal:
     traces = traces_of(cohort, [*files.goes, *_old(contents)], others)
     return Withdrawal(
         patient=patient, cohort=cohort, clips=names, files=files.goes, sheets=labels.sheets,
-        gone=[path for path, content in contents.items() if content is None], ignored=labels.ignored,
+        gone=[path for path in labels.sheets if path in contents and contents[path] is None], ignored=labels.ignored,
         stays=files.stays, traces=traces,
     )  # fmt: skip
 
@@ -99,22 +99,23 @@ def told(found: Withdrawal, remote: str | None) -> str:
     rows += [f"  - {path.relative_to(found.cohort)}" for path in found.files]
     rows += [f"  - {path.name}: {', '.join(titles)}" for path, titles in found.sheets.items() if titles]
     rows += [f"  - {path.relative_to(found.cohort)}: all of it, as no sheet remains" for path in found.gone]
+    return "\n".join([*rows, *_derived(remote), *_approved(found.cohort), *_for_a_person(found)])
+
+
+def _derived(remote: str | None) -> list[str]:
     where = "the cache" + (f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off")
-    rows.append(f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand")
-    rows.append(
-        "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;"
-    )
-    rows.append("    searches, half-trained networks, half-written files, and .dvc/tmp")
-    if remote:
-        rows.append("  - so `git fetch` first: remote " + f"{remote} keeps this cohort as it then is, and nothing else")
-    approved = approved_of(found.cohort.name)
-    rows += (
-        [f"Names a model that learnt from the patient, and cannot be brought afterwards: {approved}"]
-        if approved
-        else []
-    )
-    rows += _for_a_person(found)
-    return "\n".join(rows)
+    rows = [
+        f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand",
+        "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;",
+        "    searches, half-trained networks, half-written files, and .dvc/tmp",
+    ]
+    fetch = f"  - so `git fetch` first: remote {remote} keeps nothing but this cohort, whoever pushed it"
+    return [*rows, fetch] if remote else rows
+
+
+def _approved(cohort: Path) -> list[str]:
+    approved = approved_of(cohort.name)
+    return [f"A model that learnt from the patient, and cannot be brought afterwards: {approved}"] if approved else []
 
 
 def _for_a_person(found: Withdrawal) -> list[str]:

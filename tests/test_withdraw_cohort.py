@@ -223,7 +223,13 @@ def test_one_file_as_the_clip_of_two_patients_is_refused(cohort: Path, plan: Pla
 
 
 def test_files_called_as_the_clip_go_and_every_other_one_is_listed(cohort: Path, plan: Plan) -> None:
-    theirs = ["clips/KURT left.json", "clips/._KURT right.mkv", "KURT left.seg.PNG", "kurt right.mkv.txt"]
+    theirs = [
+        "clips/KURT left.json",
+        "clips/._KURT right.mkv",
+        "KURT left.seg.PNG",
+        "kurt right.mkv.txt",
+        "labels.xlsx.partial",
+    ]
     others = ["clips/MIA.json", "notes.txt", "clips/KURT.json", "clips/KURT left 2.json", "clips/.DS_Store"]
     for name in [*theirs, *others]:
         (cohort / name).write_text(f"{name}\n")

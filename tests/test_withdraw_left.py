@@ -154,7 +154,10 @@ def approve(project: Path, **changes: str) -> None:
 def test_an_approved_model_of_the_cohort_is_named_and_one_of_another_is_not(project: Path) -> None:
     approve(project)
     done = run_module(project, "operations.withdraw", "P002")
-    assert "learnt from the patient, and cannot be brought afterwards: approved.json: patient/vgg16 of" in done.stdout
+    assert (
+        "A model that learnt from the patient, and cannot be brought afterwards: approved.json: patient/vgg16 of"
+        in done.stdout
+    )
     set_params(project, {"cohort": "phantom"})
     commit(project, "the phantom's")
     approve(project)
