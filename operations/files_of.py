@@ -44,7 +44,7 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
         PipelineError: another patient's clip is the same file, or has the same bytes.
     """
     listed = {clip.path for clip in clips}
-    goes = {clip.path for clip in own} | {step for clip in own for step in _steps(cohort, clip.path)}
+    goes = {clip.path for clip in own}
     _refuse_shared([clip for clip in clips if clip not in own], own)
     labels = {path for path, _ in label_files(cohort)}
     free = [
@@ -55,6 +55,7 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
         and not labels & {path, *path.parents}
     ]
     goes |= {*named_after(cohort, free, clips, own), *(path for path in free if path.suffix == HALF_WRITTEN)}
+    # what links lead to, and every link on the way or beside it, resolves to the same file
     real, bytes_of = {path.resolve() for path in goes}, _contents(clip.path for clip in own)
     goes |= {path for path in free if path.resolve() in real or _same(path, bytes_of)}
     return Files(sorted(goes), [path for path in free if path not in goes])
@@ -95,16 +96,6 @@ def _called(cohort: Path, path: Path) -> list[str]:
 
 def _spelt(name: str) -> str:
     return composed(name).casefold()
-
-
-def _steps(cohort: Path, path: Path) -> Iterator[Path]:
-    """Yield the files inside a cohort that a link leads to, one link after the other."""
-    root = cohort.resolve()
-    while path.is_symlink():
-        to = path.parent.resolve() / path.readlink()
-        path = to.parent.resolve() / to.name
-        if path.is_relative_to(root):
-            yield cohort / path.relative_to(root)
 
 
 def _refuse_shared(others: Sequence[Clip], own: Sequence[Clip]) -> None:
