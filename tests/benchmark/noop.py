@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.workspace import ROOT, commit, dvc, environment, git
 
-ROUNDS = 5
+ROUNDS = 15
 ONE_STAGE = "stages:\n  only:\n    cmd: echo 1 > out.txt\n    outs:\n    - out.txt\n"
 
 
