@@ -102,7 +102,8 @@ def test_a_flipped_byte_on_the_remote_is_refused_found_and_healed(team: Team) ->
 
     healed = run_module(team.mine, "operations.cache", "phantom", "--heal", own_env=team.server.env)
     assert healed.returncode == 0, healed.stderr
-    assert f"remote phantom: 1 of {len(objects(team.mine))} objects damaged" in healed.stdout
+    assert healed.stdout.startswith("remote phantom (")  # and its address
+    assert f"): 1 of {len(objects(team.mine))} objects damaged" in healed.stdout
     assert "data/frames/3.png" in healed.stdout
     assert "Now `dvc push` from a clone that has them" in healed.stdout
     team.dvc(team.mine, "push")
