@@ -11,7 +11,6 @@ DVC names objects by MD5, which whoever may write to a remote can forge, and `dv
 """
 
 import argparse
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from dvc.repo import Repo
 
 from experiments.run_dvc import dvc
 from operations.approval import APPROVED, BUNDLE, Approved, read_approved
+from operations.digest import digest
 from operations.run_git import git
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import replacing, write_json
@@ -46,12 +46,6 @@ def chosen(bedside: Mapping[str, Any]) -> tuple[str, str]:
             f"({'; '.join(winner['why'].values())}). No model chose itself: name one with --model, as your decision."
         )
     return protocol, models.pop()
-
-
-def digest(path: Path, name: str) -> str:
-    """Return a file's hash, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, name).hexdigest()
 
 
 def bundle(protocol: str, model: str) -> Path:

@@ -4,11 +4,11 @@ A name tells whose a file is where it is a clip's own, or begins with it and a d
 left.seg.png`); the longest such name counts, and what two patients' clips are called tells nothing.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from operations.digest import digest
 from stages.common.clips.cohort import MASKS, TABLE, Clip
 from stages.common.clips.cohort_cells import composed
 from stages.common.clips.container import CONTAINERS
@@ -45,7 +45,8 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
     """
     listed = {clip.path for clip in clips}
     goes = {clip.path for clip in own}
-    _refuse_shared([clip for clip in clips if clip not in own], own)
+    bytes_of = _contents(clip.path for clip in own)
+    _refuse_shared([clip for clip in clips if clip not in own], own, bytes_of)
     labels = {path for path, _ in label_files(cohort)}
     free = [
         path
@@ -56,7 +57,7 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
     ]
     goes |= {*named_after(cohort, free, clips, own), *(path for path in free if path.suffix == HALF_WRITTEN)}
     # what links lead to, and every link on the way or beside it, resolves to the same file
-    real, bytes_of = {path.resolve() for path in goes}, _contents(clip.path for clip in own)
+    real = {path.resolve() for path in goes}
     goes |= {path for path in free if path.resolve() in real or _same(path, bytes_of)}
     return Files(sorted(goes), [path for path in free if path not in goes])
 
@@ -98,8 +99,8 @@ def _spelt(name: str) -> str:
     return composed(name).casefold()
 
 
-def _refuse_shared(others: Sequence[Clip], own: Sequence[Clip]) -> None:
-    real, bytes_of = {clip.path.resolve() for clip in own}, _contents(clip.path for clip in own)
+def _refuse_shared(others: Sequence[Clip], own: Sequence[Clip], bytes_of: set[tuple[int, str]]) -> None:
+    real = {clip.path.resolve() for clip in own}
     shared = [clip for clip in others if clip.path.resolve() in real or _same(clip.path, bytes_of)]
     if shared:
         lines = "\n".join(f"  - {clip.path} of {clip.patient}" for clip in shared)
@@ -109,19 +110,13 @@ def _refuse_shared(others: Sequence[Clip], own: Sequence[Clip]) -> None:
         )
 
 
-def md5(path: Path) -> str:
-    """Return a file's MD5, by which DVC names its content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def _contents(paths: Iterable[Path]) -> set[tuple[int, str]]:
     files = [path for path in paths if path.is_file() and path.stat().st_size]
-    return {(path.stat().st_size, md5(path)) for path in files}
+    return {(path.stat().st_size, digest(path, "md5")) for path in files}
 
 
 def _same(path: Path, contents: set[tuple[int, str]]) -> bool:
     """Tell whether a file has one of these contents; it is read only where its size is right."""
     if not path.is_file() or path.stat().st_size not in {size for size, _ in contents}:
         return False
-    return (path.stat().st_size, md5(path)) in contents
+    return (path.stat().st_size, digest(path, "md5")) in contents

@@ -10,7 +10,7 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from operations.cache import value_of
-from operations.files_of import md5
+from operations.digest import digest
 from operations.forget import half, members, refs, stored, tracked
 from operations.reached import reached
 
@@ -27,9 +27,9 @@ def traces_of(root: Path, goes: Sequence[Path], stays: Sequence[Path]) -> Traces
         stays: other files of the cohort; a mask may be all black in two clips, and tells no patient.
     """
     real = [path for path in goes if path.is_file()]
-    found = {md5(path): (path.relative_to(root).as_posix(), path.stat().st_size) for path in real}
+    found = {digest(path, "md5"): (path.relative_to(root).as_posix(), path.stat().st_size) for path in real}
     sizes = {size for _, size in found.values()}
-    both = {md5(path) for path in stays if path.is_file() and path.stat().st_size in sizes}
+    both = {digest(path, "md5") for path in stays if path.is_file() and path.stat().st_size in sizes}
     return {value: trace for value, trace in found.items() if value not in both and trace[1]}
 
 
@@ -74,7 +74,7 @@ def _files(cache: Path, traces: Traces) -> Iterator[tuple[str, Path]]:
     for folder, inner, names in os.walk("."):
         inner[:] = [name for name in inner if Path(folder, name).resolve() not in skipped]
         for path in (Path(folder, name) for name in names):
-            if path.is_file() and path.stat().st_size in sizes and (value := md5(path)) in traces:
+            if path.is_file() and path.stat().st_size in sizes and (value := digest(path, "md5")) in traces:
                 yield value, path
 
 
