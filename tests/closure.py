@@ -6,6 +6,7 @@ python -m tests.closure stages.train       prints the list to paste under `deps:
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +27,13 @@ def entry_of(module: str, root: Path = ROOT) -> Path:
     return package if package.is_file() else package.parent.with_suffix(".py")
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield every dotted name that may be a module: `from a.b import c` gives a, a.b and a.b.c."""
+@cache  # a file is imported by many, and nothing changes while a test reads it
+def imported(path: Path) -> tuple[str, ...]:
+    """Return every dotted name that may be a module: `from a.b import c` gives a, a.b and a.b.c."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
