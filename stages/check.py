@@ -32,7 +32,8 @@ from stages.common.core.tables import SIDES
 from stages.common.demands import named_labels, unfilled
 from stages.common.labels import unknown_labels
 from stages.common.protocols import FoldKey, Nothing, Protocol
-from stages.common.sheets.overview import Size, clip_table, label_lines, patient_lines, proposals, titled
+from stages.common.sheets import overview
+from stages.common.sheets.overview import Size, titled
 from stages.common.sheets.placement import Frames
 from stages.common.sheets.reading import Reading, read_labels, unite
 from stages.common.sheets.settings import LabelParams, mistakes
@@ -76,7 +77,8 @@ def look(clip: Clip, params: CineParams, covered: bool) -> Size | Problem:
     except ClipError as error:
         return of_clip(clip, error.problem)
     _, _, width, height = surveyed.whole
-    return Size(len(surveyed.times_s), width, height, surveyed.header.frame_rate_hz, surveyed.recording)
+    header = surveyed.header
+    return Size(len(surveyed.times_s), width, height, header.frame_rate_hz, surveyed.recording, surveyed.view)
 
 
 def misnamed(params: Params) -> list[Problem]:
@@ -147,7 +149,7 @@ def check(cohort: Path, params: Params) -> Report:
     labels = unite(reading, params).labels if reading.votes else None
     if labels is not None and len(decoded) == len(listing.rows):  # else frames are missing from the count
         stopping += too_few_frames(labels, params)
-    listing = replace(listing, notes=[*listing.notes, *twice])
+    listing = replace(listing, notes=[*listing.notes, *twice, *overview.scale_notes(sizes)])
     return Report(_text(cohort, listing, sizes, reading, labels, stopping, params), bool(stopping))
 
 
@@ -165,13 +167,13 @@ def _text(
     warned = [str(found.problem) for found in reading.warned(section)]
     parts = [
         f"cohort {cohort.resolve().name}: {len(clips)} clips of {len(patients)} patients",
-        clip_table(clips, sizes, reading, labels, params),
-        patient_lines(clips),
-        "" if labels is None else label_lines(labels, clips, params, "patient" in params.protocols),
+        overview.clip_table(clips, sizes, reading, labels, params),
+        overview.patient_lines(clips),
+        "" if labels is None else overview.label_lines(labels, clips, params, "patient" in params.protocols),
         titled("notes", [*listing.notes, *reading.notes]),
         titled("warnings: unknown in labels.csv, or left out", warned),
         titled("problems that stop the run", [str(problem) for problem in stopping]),
-        proposals(reading.findings, section),
+        overview.proposals(reading.findings, section),
         "" if stopping else "Nothing stops the run.",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -82,10 +82,10 @@ def test_the_table_shows_each_clip_with_its_sheet_numbering_and_counts(tmp_path:
     lines = check.check(tmp_path, settings()).text.splitlines()
     heading = next(line for line in lines if line.startswith("id "))
     assert " ".join(heading.split()) == (
-        "id clip patient frames size fps sheet first bad_quality cord fluid fluid_without_cord"
+        "id clip patient frames size fps sector mm_per_px sheet first bad_quality cord fluid fluid_without_cord"
     )
     first = lines[lines.index(heading) + 1]
-    assert " ".join(first.split()) == "C001 AM12 P001 20 640x480 30 as the clip 1 0 20 0 0"
+    assert " ".join(first.split()) == "C001 AM12 P001 20 640x480 30 - - as the clip 1 0 20 0 0"
     assert "'b m12'" in lines[lines.index(heading) + 2]
     assert "  P001: AM12, BM12" in lines
     assert any(
@@ -163,6 +163,20 @@ def test_a_depth_in_millimetres_is_refused_here_and_by_extract_frames(
     assert "depth_cm is in centimetres" in line
     with pytest.raises(PipelineError, match=r"nearly all of the sector would be cut off"):
         extract_frames.main()
+
+
+def test_a_scale_that_rests_on_a_found_edge_is_shown_and_doubted(tmp_path: Path) -> None:
+    cohort = small_cohort(tmp_path / "data/cohorts/mine", crop="0 0 64 40")
+    table = pd.read_csv(cohort / "clips.csv")
+    table.assign(depth_cm=[3.0, 3.0, None]).to_csv(cohort / "clips.csv", index=False)
+    said = check.check(cohort, settings()).text
+    cells = {line[:4]: line.split()[6:9] for line in said.splitlines() if line.startswith("C00")}
+    assert cells["C001"] == ["64x40", "given", f"{30 / 40:.3f}"]
+    width, height = map(int, cells["C002"][0].split("x"))
+    assert width <= 64
+    assert cells["C002"][1:] == ["found", f"{30 / height:.3f}"]
+    assert cells["C003"][1:] == ["found", "unknown"]
+    assert "mm_per_px of C002 is depth_cm over the height of the sector found" in said
 
 
 @pytest.mark.parametrize(

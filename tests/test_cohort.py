@@ -177,6 +177,25 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path, table: str, expe
         read_clips(cohort_of(tmp_path, table, "a.mp4"))
 
 
+@pytest.mark.parametrize("above", [0, 2])
+def test_blank_rows_count_as_a_spreadsheet_counts_them_and_are_no_clips(tmp_path: Path, above: int) -> None:
+    rows = ["", f"{HEADER},position", "A,a.mp4,P001,", "", ",,,", "B,gone.mp4,P002,", " , ,,", "C,c.mp4,P003,", ""]
+    cohort = cohort_of(tmp_path, "\r\n" * above + "\r\n".join(rows[1:]), "a.mp4", "c.mp4")
+    assert [clip.clip_id for clip in check_clips(cohort).rows] == ["C001", "C002", "C003"]
+    text = message(cohort)
+    assert f"row {rows.index('B,gone.mp4,P002,') + above}, column 'file': no such file" in text
+    assert text.count("Correct the cell") == 1
+
+
+def test_pseudonyms_that_differ_in_zeros_alone_are_asked_about(tmp_path: Path) -> None:
+    digits = "1" * 5000  # longer than Python turns into a number
+    table = f"{HEADER}\nA,a.mp4,P001\nB,b.mp4,P0001\nC,c.mp4,P1001\nD,d.mp4,P{digits}\nE,e.mp4,P000\n"
+    text = message(cohort_of(tmp_path, table, *(f"{name}.mp4" for name in "abcde")))
+    assert "pseudonyms of one number: expected one spelling an infant, got P0001 and P001." in text
+    assert "P1001" not in text
+    assert "P000 " not in text
+
+
 def test_no_cohort_says_where_it_was_sought(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"clips.csv: expected a table .* Check `cohort` in params.yaml"):
         read_clips(tmp_path / "nowhere")

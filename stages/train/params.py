@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from stages.common.core.params import Strict, one_entry
 from stages.common.labels import Imbalance, Label, LabelName
+from stages.common.networks.weights import IMAGENET, RANDOM
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.recipe import Recipe
@@ -38,6 +39,14 @@ class Train(Strict):
     device: Literal["cpu", "cuda", "mps"]
     threads: int = Field(ge=1, le=256)  # CPU threads; another number gives other bytes
     variants: dict[str, bool]  # which of the eight the training side holds
+
+    @field_validator("weights_sha256")
+    @classmethod
+    def _of_a_file(cls, value: str | None, info: ValidationInfo) -> str | None:
+        weights = info.data.get("weights")
+        if value is not None and weights in (RANDOM, IMAGENET):
+            raise ValueError(f"null where weights is {weights}, which is no file of yours: no hash is looked at")
+        return value
 
     @field_validator("variants")
     @classmethod

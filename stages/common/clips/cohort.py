@@ -4,27 +4,22 @@ The table is the key between a pseudonymous clip (`C001`, `P001`) and a file nam
 stays in the cohort: stages write clip_ids and patients, and nothing else of this table's text but `position`.
 """
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pandas as pd
-
 from stages.common.clips import cohort_cells as cells
+from stages.common.clips import cohort_table
 from stages.common.clips.cohort_cells import DEEPEST_CM, Crop, composed
+from stages.common.clips.cohort_table import OPTIONAL, read_table
 from stages.common.clips.container import CONTAINERS
-from stages.common.clips.inside import NotOfCohortError, read_table_bytes
 from stages.common.clips.unlisted import unlisted
-from stages.common.core.errors import PipelineError, Problem, raise_all
+from stages.common.core.errors import Problem, raise_all
 
-TABLE = "clips.csv"
 MASKS = cells.MASKS
-REQUIRED = ("clip", "file", "patient")
-OPTIONAL = ("position", "depth_cm", "crop")
-DELIMITERS = ",;\t"  # spreadsheet programs of other languages put semicolons into a CSV
+TABLE = cohort_table.TABLE
 
 Value = TypeVar("Value")
 
@@ -97,54 +92,16 @@ def check_clips(cohort: Path) -> Listing:
     Raises:
         PipelineError: the table itself cannot be read, or lacks columns.
     """
-    table = _read(cohort / TABLE)
-    raise_all(_missing(table), f"{cohort / TABLE} cannot be used")
-    problems = _unknown_columns(table)
+    table, problems = read_table(cohort / TABLE)
     files = _files(cohort)
     rows: list[dict[Any, str]] = table.to_dict("records")
-    clips = [_clip(number, row, files, problems) for number, row in enumerate(rows, start=1)]
-    problems += _duplicates(clips)
+    clips = [
+        _clip(f"C{number:03d}", line, row, files, problems)
+        for number, (line, row) in enumerate(zip(table.index, rows, strict=True), start=1)
+    ]
+    problems += [*_duplicates(clips), *_confusable(clips)]
     forgotten, notes = unlisted(files.keys() - {composed(name.strip()) for name in table["file"]}, files, TABLE)
     return Listing(clips, problems + forgotten, notes)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        # utf-8-sig: Excel's 'CSV UTF-8' begins with a byte order mark
-        text = read_table_bytes(path, path.parent).decode("utf-8-sig")
-        delimiter = max(DELIMITERS, key=io.StringIO(text, newline=None).readline().count)
-        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError as error:
-        raise PipelineError(
-            f"{path}: expected a table with the columns {', '.join(REQUIRED)}, got no such file. "
-            "Check `cohort` in params.yaml, or run `dvc pull`."
-        ) from error
-    except NotOfCohortError as error:
-        raise PipelineError(f"{path.parent}: {error.problem}") from error
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read as a CSV: {error}. Save it as comma-separated UTF-8.") from error
-    if isinstance(table.index, pd.RangeIndex):
-        return table.rename(columns=lambda heading: heading.strip().lower())
-    # pandas takes surplus cells for an index: a crop `1,2,3,4` without quotes would shift every column
-    raise PipelineError(f"{path}: rows hold more cells than the header. Put a crop in quotes, or write it with spaces.")
-
-
-def _missing(table: pd.DataFrame) -> list[Problem]:
-    """Return why no row can be read."""
-    found = ", ".join(table.columns)
-    missing = [name for name in REQUIRED if name not in table.columns]
-    problems = [Problem(TABLE, "column missing", name, found, "Add the column.") for name in missing]
-    twice = sorted(set(table.columns[table.columns.duplicated()]))
-    problems += [Problem(TABLE, "column twice", f"one column {name}", found, "Remove one.") for name in twice]
-    if table.empty:
-        problems.append(Problem(TABLE, "no clips", "a row a clip", "none", "Add the clips."))
-    return problems
-
-
-def _unknown_columns(table: pd.DataFrame) -> list[Problem]:
-    allowed = ", ".join(REQUIRED + OPTIONAL)
-    unknown = [name for name in table.columns if name not in REQUIRED + OPTIONAL]
-    return [Problem(TABLE, "unknown column", allowed, repr(name), "Remove or rename it.") for name in unknown]
 
 
 def _files(cohort: Path) -> dict[str, Path]:
@@ -154,8 +111,8 @@ def _files(cohort: Path) -> dict[str, Path]:
     return {name: path for name, path in names.items() if not name.startswith(f"{MASKS}/")}
 
 
-def _clip(number: int, row: dict[Any, str], files: dict[str, Path], problems: list[Problem]) -> Clip:
-    """Return a row as a clip; what is wrong with it is added to `problems`."""
+def _clip(clip_id: str, line: int, row: dict[Any, str], files: dict[str, Path], problems: list[Problem]) -> Clip:
+    """Return row `line` as a clip; what is wrong with it is added to `problems`."""
 
     def cell(column: str, parse: Callable[[str], Value], expected: str, blank: Value) -> Value:
         text = row.get(column, "").strip()
@@ -164,13 +121,13 @@ def _clip(number: int, row: dict[Any, str], files: dict[str, Path], problems: li
         try:
             return parse(text)
         except ValueError as error:
-            where = f"{TABLE}, row {number + 1}, column '{column}'"  # the header is row 1, as in a spreadsheet
+            where = f"{TABLE}, row {line}, column '{column}'"
             problems.append(Problem(where, str(error) or "wrong value", expected, repr(text), "Correct the cell."))
             return blank
 
     containers = f"{', '.join(CONTAINERS)}; DICOM under any name"
     return Clip(
-        clip_id=f"C{number:03d}",
+        clip_id=clip_id,
         name=cell("clip", cells.parse_name, "the clip's name", ""),
         path=cell("file", lambda text: cells.parse_file(text, files), f"a file of the cohort ({containers})", Path()),
         patient=cell("patient", cells.parse_patient, "a pseudonym such as P001, never guessed", ""),
@@ -189,3 +146,14 @@ def _duplicates(clips: list[Clip]) -> Iterator[Problem]:
     for path, count in paths.items():
         if count > 1:
             yield Problem(TABLE, "file listed twice", "one row a file", f"{count} rows '{path.name}'", "Remove one.")
+
+
+def _confusable(clips: list[Clip]) -> Iterator[Problem]:
+    """Yield pseudonyms that differ in leading zeros alone: one infant by a slip of the pen would stand on two sides."""
+    spellings: dict[str, set[str]] = {}
+    for patient in {clip.patient for clip in clips} - {""}:
+        spellings.setdefault(patient[1:].lstrip("0"), set()).add(patient)
+    for patients in spellings.values():
+        if len(patients) > 1:
+            got = " and ".join(sorted(patients))
+            yield Problem(TABLE, "pseudonyms of one number", "one spelling an infant", got, "Write it one way.")

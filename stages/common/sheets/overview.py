@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from stages.common.clips.canvas import View
 from stages.common.clips.cohort import Clip
 from stages.common.core.tables import SIDES
 from stages.common.sheets.findings import Finding
@@ -21,7 +22,8 @@ ENOUGH = 2  # the same on each side of protocol `patient`, from which `split` ca
 class Size:
     """A decoded clip's size: `frames` counted, pictures of `width_px` x `height_px`, stated `frame_rate_hz`.
 
-    `recording` is the same for every file of one recording; blank where it was not looked at.
+    `recording` is the same for every file of one recording; blank where it was not looked at. `view` is the sector that
+    is cut out, with its scale.
     """
 
     frames: int
@@ -29,6 +31,7 @@ class Size:
     height_px: int
     frame_rate_hz: float | None
     recording: str = ""
+    view: View | None = None
 
 
 def clip_table(
@@ -45,10 +48,34 @@ def clip_table(
         row = {"id": clip.clip_id, "clip": clip.name, "patient": clip.patient, "frames": "-", "size": "-", "fps": "-"}
         if size is not None:
             row |= {"frames": str(size.frames), "size": f"{size.width_px}x{size.height_px}", "fps": _rate(size)}
+        row |= _sector(size.view if size else None)
         row["sheet"] = ", ".join(_title(titles.get(clip.clip_id), clip) for titles in reading.titles.values()) or "-"
         row["first"] = ", ".join(str(its.get(clip.clip_id, "-")) for its in reading.first_numbers.values()) or "-"
         rows.append(row | _positives(clip.clip_id, labels, params.names))
     return aligned(rows)
+
+
+def _sector(view: View | None) -> dict[str, str]:
+    if view is None:
+        return {"sector": "-", "mm_per_px": "-"}
+    scale = "unknown" if view.scale_source == "unknown" else f"{view.pixel_mm[1]:.3f}"
+    return {"sector": f"{view.crop[2]}x{view.crop[3]} {view.crop_source}", "mm_per_px": scale}
+
+
+def scale_notes(sizes: Mapping[str, Size]) -> list[str]:
+    """Return which clips' scale rests on a far edge that was found: compression makes both uncertain."""
+    found = [name for name, size in sizes.items() if size.view and _rests_on_an_edge(size.view)]
+    if not found:
+        return []
+    return [
+        f"mm_per_px of {', '.join(found)} is depth_cm over the height of the sector found. Where a clip was compressed "
+        "hard, the dark far edge may be missed by a tenth: compare `sector` with the picture, and give `crop` where it "
+        "is wrong."
+    ]
+
+
+def _rests_on_an_edge(view: View) -> bool:
+    return view.scale_source == "depth_cm" and view.crop_source == "found"
 
 
 def aligned(rows: Sequence[Mapping[str, str]]) -> str:
