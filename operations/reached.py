@@ -13,6 +13,15 @@ def unchanged() -> str:
     return f"Nothing was changed. {AGAIN}"
 
 
+def half(again: str) -> str:
+    """Return what a person does where a withdrawal broke off.
+
+    Args:
+        again: the command that goes on.
+    """
+    return f"The withdrawal is half done; mend it, then `{again}` goes on."
+
+
 @contextmanager
 def reached(where: str, then: Callable[[], str]) -> Iterator[None]:
     """Turn whatever fails inside into one message.
