@@ -78,8 +78,8 @@ def parameters(changed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Return a table of parameters, without those of `label_merge` that name sheets and clips.
 
     Args:
-        changed: file -> key -> old and new value, as `dvc params diff --json` has them. DVC's Markdown would not do: what
-            runs over several lines takes several rows there, of which the first alone has the key.
+        changed: file -> key -> old and new value, as `dvc params diff --json` has them. DVC's Markdown would not do:
+            what runs over several lines takes several rows there, of which the first alone has the key.
     """
     found = [(file, key, values) for file, keys in changed.items() for key, values in sorted(keys.items())]
     rows = [
