@@ -167,9 +167,7 @@ def test_aliases_of_aliases_are_a_message_at_once(tmp_path: Path, content: str, 
 def test_a_value_that_holds_itself_is_a_message(tmp_path: Path, content: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"seed: 0\n{content}\n")
-    with pytest.raises(
-        PipelineError, match=r"params.yaml, line 2: expected no value that holds itself, got \*a within &a"
-    ):
+    with pytest.raises(PipelineError, match=r"params.yaml, line 2: expected no value that holds itself, got \*a"):
         load_yaml(path)
 
 
