@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from stages.common.core.errors import PipelineError
 
-AGAIN = "Wrong key, or a server that is away: README, 'Share it'. Then the same command again."
+AWAY = "Wrong key, or a server that is away: README, 'Share it'."
+AGAIN = f"{AWAY} Then the same command again."
 
 
 def unchanged() -> str:
