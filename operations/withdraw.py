@@ -38,7 +38,7 @@ BEYOND = """What no command here can reach, and a person must see to:
     what is left below data/ and metrics/, and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
   - remotes of other names, should the cohort have been pushed there (`dvc push -r`, `--run-cache`)
   - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
-    `comment` (plots and results.patch), and the clone on that runner
+    `comment` (plots and results.patch); on that runner the clone, and ~/gpu-logs, which name clips and sheets
   - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
   - params.yaml and its history, should `label_merge` or `label_review` name what is the patient's
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
