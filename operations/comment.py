@@ -20,7 +20,7 @@ from typing import Any
 import vl_convert
 
 from experiments.run_dvc import dvc
-from stages.common.core.errors import run
+from stages.common.core.errors import PipelineError, run
 from stages.common.core.params import PARAMS_FILE, load_yaml
 
 EVIDENCE = Path("metrics/evidence.json")
@@ -30,8 +30,10 @@ SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  #
 RATES = ("sensitivity", "specificity")
 # maps of label_merge whose keys, and some values, are names that a person gave sheets and clips
 NAMES = re.compile(
-    r"\blabel_merge\.(aliases|column_aliases|confirmed_headings|definitions|first_number_of|ignored_sheets)\b"
+    r"label_merge\.(aliases|column_aliases|confirmed_headings|definitions|first_number_of|ignored_sheets)\b"
 )
+NO_DIFFERENCE = "No difference."
+HEAD = ("| Path | Param | Old | New |", "| --- | --- | --- | --- |")
 HEAD_LINES = 2  # of a Markdown table: DVC prints them without a row below, too
 POOLED = (
     "Of the test frames together, as the study's table has it: neighbours are no independent cases, so no interval is "
@@ -69,16 +71,31 @@ def comparison(evidence: Mapping[str, Any], labels: list[str]) -> str:
 
 def differences(table: str) -> str:
     """Return one of DVC's Markdown tables of differences, or in words that it has no row."""
-    return table if len(table.splitlines()) > HEAD_LINES else "No difference."
+    return table if len(table.splitlines()) > HEAD_LINES else NO_DIFFERENCE
 
 
-def without_names(table: str) -> str:
-    """Return a table of parameters, a line a row, without those rows of `label_merge` that name sheets and clips."""
-    lines = table.splitlines()
-    kept = [line for line in lines if not NAMES.search(line)]
-    left_out = len(lines) - len(kept)
-    said = f"{left_out} entries of `label_merge` that name sheets or clips are left out; params.yaml has them."
-    return "\n".join([*kept, *(["", said] if left_out else [])])
+def parameters(changed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Return a table of parameters, without those of `label_merge` that name sheets and clips.
+
+    Args:
+        changed: file -> key -> old and new value, as `dvc params diff --json` has them. DVC's Markdown would not do:
+            what runs over several lines takes several rows there, of which the first alone has the key.
+    """
+    found = [(file, key, values) for file, keys in changed.items() for key, values in sorted(keys.items())]
+    rows = [
+        "| " + " | ".join(map(one_line, (file, key, values.get("old"), values.get("new")))) + " |"
+        for file, key, values in found
+        if not NAMES.match(key)
+    ]
+    parts = ["\n".join([*HEAD, *rows])] if rows else []
+    if left_out := len(found) - len(rows):
+        parts += [f"{left_out} entries of `label_merge` that name sheets or clips are left out; params.yaml has them."]
+    return "\n\n".join(parts or [NO_DIFFERENCE])
+
+
+def one_line(value: object) -> str:
+    """Return a value as a cell of a Markdown table; a dash for none."""
+    return "-" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
 def draw_plots(folder: Path) -> list[Path]:
@@ -94,6 +111,20 @@ def draw_plots(folder: Path) -> list[Path]:
     return files
 
 
+def read_evidence() -> Mapping[str, Any]:
+    """Return metrics/evidence.json.
+
+    Raises:
+        PipelineError: there is none, or it is no JSON.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads(EVIDENCE.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        got = "no such file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
+        raise PipelineError(f"{EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first.") from error
+    return found
+
+
 def comment(base: str, pictures: Path | None, link: str) -> str:
     """Return the whole comment.
 
@@ -102,13 +133,12 @@ def comment(base: str, pictures: Path | None, link: str) -> str:
         pictures: folder for the plots; None for none.
         link: what stands before a picture's name in its link.
     """
-    params = load_yaml(PARAMS_FILE)
-    evidence = json.loads(EVIDENCE.read_text(encoding="utf-8"))
+    params, evidence = load_yaml(PARAMS_FILE), read_evidence()
     parts = [f"## Against `{base}`, cohort `{params['cohort']}`"]
     if params["cohort"] == PHANTOM:
         parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
     parts += ["### Macro F1", differences(dvc("metrics", "diff", "--md", base, "--targets", SUMMARY)), POOLED]
-    parts += ["### Parameters", without_names(differences(dvc("params", "diff", "--md", base)))]
+    parts += ["### Parameters", parameters(json.loads(dvc("params", "diff", "--json", base)))]
     parts += ["### What the patients allow to say", comparison(evidence, list(params["labels"]))]
     if pictures is not None:
         parts += ["### Plots", *(f"![{file.stem}]({link}{file.name})" for file in draw_plots(pictures))]

@@ -5,46 +5,22 @@ track, but for the cohort's. In the cohort's own remote: the cohort as it is, an
 are not touched. Everything here can be done again: a second time finds less to do.
 """
 
-import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
 from dvc_data.hashfile.gc import gc
 from dvc_data.hashfile.hash_info import HashInfo
-from ruamel.yaml import YAML
 
 from experiments.run_dvc import dvc
 from operations.cache import is_object
 from operations.derived import COHORTS, clear_workspace
-from operations.reached import reached
-from operations.run_git import git
-from stages.common.core.errors import PipelineError
+from operations.keepers import members, refs, state_of, stored, tracked
+from operations.own_remote import called, refuse_others, remote_of
+from operations.reached import half, reached
 
-NOWHERE = "/proc/"  # a remote below it is push turned off
 STATES = ("refs/heads/", "refs/remotes/", "refs/tags/")  # refs that a person made; those of experiments follow one
-
-
-def tracked(ref: str) -> dict[str, str]:
-    """Return path of a .dvc file -> the MD5 of what it tracks, as a ref of Git has it."""
-    listed = git("ls-tree", "-r", "-z", "--name-only", ref).split("\0")
-    files = {name: git("show", f"{ref}:./{name}") for name in listed if name.endswith(".dvc")}
-    outs = {name: YAML(typ="safe", pure=True).load(text)["outs"][0] for name, text in files.items()}
-    return {name: out["md5"] for name, out in outs.items() if "md5" in out}
-
-
-def state_of(cohort: Path) -> str:
-    """Return the MD5 of the list of a cohort's files, as its .dvc file in the workspace has it."""
-    text = Path(f"{cohort}.dvc").read_text(encoding="utf-8")
-    state: str = YAML(typ="safe", pure=True).load(text)["outs"][0]["md5"]
-    return state
-
-
-def refs() -> list[str]:
-    """Return the full names of all refs, and HEAD."""
-    return ["HEAD", *git("for-each-ref", "--format=%(refname)").splitlines()]
 
 
 def other_states(cohort: Path) -> dict[str, str]:
@@ -53,25 +29,6 @@ def other_states(cohort: Path) -> dict[str, str]:
     known = {None, state_of(cohort), tracked("HEAD").get(name)}
     states = {ref: tracked(ref).get(name) for ref in refs() if ref.startswith(STATES)}
     return {ref: state for ref, state in states.items() if state is not None and state not in known}
-
-
-def remote_of(repo: Repo, cohort: Path) -> str | None:
-    """Return the cohort's own remote; None where it has none or `push` is off.
-
-    Raises:
-        PipelineError: another remote lies in the same place, and nobody can tell whose objects are there.
-    """
-    urls: Mapping[str, str] = {name: fields["url"].rstrip("/") for name, fields in repo.config["remote"].items()}
-    own = cohort.name
-    if own not in urls or urls[own].startswith(NOWHERE):
-        return None
-    same = [name for name, url in urls.items() if url == urls[own] and name != own]
-    if same:
-        raise PipelineError(
-            f".dvc/config: remote '{own}': expected a place of its own, got that of {', '.join(same)}: "
-            f"{urls[own]}. Nobody can tell whose objects lie there: give each cohort's remote a url of its own."
-        )
-    return own
 
 
 def kept(repo: Repo, cohort: Path) -> set[str]:
@@ -90,22 +47,6 @@ def clear(odb: Any, keep: set[str], listings: Any) -> None:
     gc(odb, [HashInfo("md5", value) for value in keep | files])
     if strays := [path for path in stored(odb) if not is_object(path)]:
         odb.fs.remove(strays)
-
-
-def stored(odb: Any) -> list[str]:
-    """Return the paths of all files where a cache or a remote keeps its objects."""
-    return sorted(odb.fs.find(odb.path)) if odb.fs.exists(odb.path) else []
-
-
-def members(value: str, *odbs: Any) -> set[str]:
-    """Return the MD5s of a folder's files, as the first of `odbs` that has its list says; none for a file."""
-    if not value.endswith(".dir"):
-        return set()
-    for odb in odbs:
-        path = odb.oid_to_path(value)
-        if odb.fs.exists(path):
-            return {entry["md5"] for entry in json.loads(odb.fs.cat_file(path))}
-    return set()
 
 
 def clear_runs(odb: Any) -> None:
@@ -141,8 +82,13 @@ def forget(cohort: Path, again: str) -> list[str]:
         Links that led out of the workspace, with what they led to.
 
     Raises:
-        PipelineError: DVC fails, or the remote cannot be reached.
+        PipelineError: DVC fails, or the remote cannot be reached, or holds what others track.
     """
+    with Repo() as repo:
+        remote = remote_of(repo, cohort)
+        if remote is not None:
+            with reached(f"{called(repo, remote)}: expected to see what it holds", lambda: half(again)):
+                refuse_others(repo, cohort, remote, again)
     dvc("add", str(cohort))
     with Repo() as repo:
         for out in [out for out in repo.index.outs if not out.stage.is_data_source]:
@@ -154,9 +100,7 @@ def forget(cohort: Path, again: str) -> list[str]:
         cache = repo.cache.local
         remote = remote_of(repo, cohort)
         if remote is not None:  # first: it breaks more often, and the cache still lists other cohorts' folders
-            with reached(
-                f"remote {remote}: {repo.config['remote'][remote]['url']}: expected to clear it", lambda: half(again)
-            ):
+            with reached(f"{called(repo, remote)}: expected to clear it", lambda: half(again)):
                 place = repo.cloud.get_remote(remote)
                 clear(place.odb, {state_of(cohort)}, cache)
                 clear_runs(place.legacy_odb)
@@ -164,8 +108,3 @@ def forget(cohort: Path, again: str) -> list[str]:
         clear_runs(repo.cache.legacy)
     clear_site(repo)
     return led_out
-
-
-def half(again: str) -> str:
-    """Return what a person does where a withdrawal broke off."""
-    return f"The withdrawal is half done; mend it, then `{again}` goes on."

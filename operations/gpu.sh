@@ -33,12 +33,15 @@ fi
 planned=$(python -m experiments.profile "$profile" --dry "$@") || { echo "$planned"; exit 1; }
 remote=$(sed -n 's/^dvc .* -S cohort=\([^ ]*\).*/\1/p' <<<"$planned")
 remote=${remote:-$(sed -n 's/^cohort: *\([^ #]*\).*/\1/p' params.yaml)}
-case $(dvc config "remote.$remote.url") in
+url=$(dvc config "remote.$remote.url")
+case $url in
   /proc/*)
     pushed=
     echo "push is off for cohort $remote: the results stay in this machine's cache (README, 'Share it')" >&2 ;;
   *)
     pushed=yes
+    [[ $url == *://* && $url != file://* ]] ||
+      echo "remote $remote is a folder of this machine, $url, and goes with its disk (docs/gpu_runner.md, 'A cloud VM')" >&2
     python -m operations.remote probe "$remote" ;; # a wrong key shows now, not after the GPU's hours
 esac
 

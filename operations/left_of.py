@@ -11,8 +11,8 @@ from dvc.repo import Repo
 
 from operations.cache import value_of
 from operations.digest import digest
-from operations.forget import half, members, refs, stored, tracked
-from operations.reached import reached
+from operations.keepers import keepers, stored
+from operations.reached import half, reached
 
 Traces = Mapping[str, tuple[str, int]]  # MD5 (of a list of files with .dir) -> what it was, and its bytes
 UNSEARCHED = (".git", ".venv")
@@ -52,9 +52,10 @@ def left_of(traces: Traces, remote: str | None, again: str) -> list[str]:
                 there = {value_of(path) for path in stored(repo.cloud.get_remote(remote).odb)}
             found += [(value, f"remote {remote}") for value in sorted(there & traces.keys())]
         found += [(value, str(path)) for value, path in _files(cache, traces)]
-        keepers = _keepers(repo, {value for value, _ in found})
+        tracking = keepers(repo, {value for value, _ in found}, repo.cache.local)
+    kept_by = {value: ", ".join(f"{file} ({ref})" for file, ref in by) for value, by in tracking.items()}
     return [
-        f"{traces[value][0]}: in {place}" + (f", kept by {', '.join(keepers[value])}" if value in keepers else "")
+        f"{traces[value][0]}: in {place}" + (f", kept by {kept_by[value]}" if value in kept_by else "")
         for value, place in found
     ]
 
@@ -76,16 +77,3 @@ def _files(cache: Path, traces: Traces) -> Iterator[tuple[str, Path]]:
         for path in (Path(folder, name) for name in names):
             if path.is_file() and path.stat().st_size in sizes and (value := digest(path, "md5")) in traces:
                 yield value, path
-
-
-def _keepers(repo: Repo, values: set[str]) -> dict[str, list[str]]:
-    """Return MD5 -> the .dvc files that track it, each with the ref of Git, or the workspace, that has it so."""
-    here = {out.hash_info.value: str(out.stage.relpath) for out in repo.index.outs if out.stage.is_data_source}
-    tracking = [(value, f"{name} (workspace)") for value, name in here.items() if value]
-    tracking += [(value, f"{name} ({ref})") for ref in refs() for name, value in tracked(ref).items()]
-    lists = {value: {value} | members(value, repo.cache.local) for value, _ in tracking}
-    found: dict[str, list[str]] = {}
-    for value, name in tracking:
-        for kept in sorted(lists[value] & values):
-            found.setdefault(kept, []).append(name)
-    return found

@@ -5,12 +5,22 @@ from contextlib import contextmanager
 
 from stages.common.core.errors import PipelineError
 
-AGAIN = "Wrong key, or a server that is away: README, 'Share it'. Then the same command again."
+AWAY = "Wrong key, or a server that is away: README, 'Share it'."
+AGAIN = f"{AWAY} Then the same command again."
 
 
 def unchanged() -> str:
     """Return what a person does where a store cannot be read."""
     return f"Nothing was changed. {AGAIN}"
+
+
+def half(again: str) -> str:
+    """Return what a person does where a withdrawal broke off.
+
+    Args:
+        again: the command that goes on.
+    """
+    return f"The withdrawal is half done; mend it, then `{again}` goes on."
 
 
 @contextmanager

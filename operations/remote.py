@@ -16,6 +16,7 @@ from pathlib import Path
 from dvc.lock import LockNoop
 from dvc.repo import Repo
 
+from operations.reached import AWAY, reached
 from stages.common.core.errors import PipelineError, run
 
 MADE = "dvc.yaml"  # what the stages made; no cohort's clips
@@ -29,8 +30,7 @@ def probe(repo: Repo, name: str) -> None:
     Raises:
         PipelineError: one of them fails; with the remote's address and the server's words.
     """
-    if name not in repo.config["remote"]:
-        raise PipelineError(f"remote {name}: .dvc/config has none of that name. `dvc remote add {name} <url>`")
+    known(repo, name)
     content = uuid.uuid4().hex.encode()
     try:
         remote = repo.cloud.get_remote(name)
@@ -42,7 +42,7 @@ def probe(repo: Repo, name: str) -> None:
     except Exception as error:
         raise PipelineError(
             f"remote {name} ({repo.config['remote'][name]['url']}): expected to write, read and remove a file, got "
-            f"{type(error).__name__}: {error}. Wrong key, or a server that is away: README, 'Share it'."
+            f"{type(error).__name__}: {error}. {AWAY}"
         ) from error
     if found != content:
         raise PipelineError(f"remote {name}: wrote {len(content)} bytes, read {len(found)} others")
@@ -56,12 +56,24 @@ def push(repo: Repo, name: str) -> None:
 
     A push holds DVC's lock for as long as it takes, and a run that wants it waits three seconds, then fails. It is not
     needed here: objects are written once under their own names, and a torn dvc.lock fails this push, not the run.
+
+    Raises:
+        PipelineError: the remote fails, or DVC does; with its words.
     """
+    known(repo, name)
     others = recorded_cohorts(Path(repo.cache.local_cache_dir)) - {PUBLIC, name}
     if others:
         print("another cohort ran here: what the stages made is pushed, the records of runs are not", file=sys.stderr)
     repo.lock = LockNoop()
-    repo.push(targets=[MADE], remote=name, run_cache=not others)
+    where = f"remote {name} ({repo.config['remote'][name]['url']}): expected to send what is finished"
+    with reached(where, lambda: f"What arrived is whole; the same command sends the rest. {AWAY}"):
+        repo.push(targets=[MADE], remote=name, run_cache=not others)
+
+
+def known(repo: Repo, name: str) -> None:
+    """Raise where no remote has the name."""
+    if name not in repo.config["remote"]:
+        raise PipelineError(f"remote {name}: .dvc/config has none of that name. `dvc remote add {name} <url>`")
 
 
 def recorded_cohorts(cache: Path) -> set[str]:

@@ -10,7 +10,7 @@ Before anything is written, the cohort as it would be is read again in memory: o
 Arrays, features and bundles hold all patients at once, and every earlier run lies in the cache too. So every output of
 the pipeline goes, of these parameters or others, with dvc.lock; then everything in the cache that is not a cohort as it
 now stands, on any branch or tag; and everything in the cohort's own remote but this cohort. `dvc repro` makes the rest
-again. Other cohorts and their remotes are not touched.
+again. Other cohorts and their remotes are not touched; what they have in the cohort's own remote stops it.
 
 In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1.
 Broken off, the same command goes on: what was to go is written down in .dvc/tmp until it has gone.
@@ -23,8 +23,9 @@ from dvc.repo import Repo
 
 from operations.approval import approved_of
 from operations.derived import COHORTS, TMP
-from operations.forget import forget, other_states, remote_of
+from operations.forget import forget, other_states
 from operations.left_of import left_of
+from operations.own_remote import remote_of
 from operations.rehearsal import contents_without, write
 from operations.withdrawal import Params, Withdrawal, plan, told, with_lists
 from stages.common.core.errors import PipelineError, run
@@ -37,7 +38,7 @@ BEYOND = """What no command here can reach, and a person must see to:
     what is left below data/ and metrics/, and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
   - remotes of other names, should the cohort have been pushed there (`dvc push -r`, `--run-cache`)
   - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
-    `comment` (plots and results.patch), and the clone on that runner
+    `comment` (plots and results.patch); on that runner the clone, and ~/gpu-logs, which name clips and sheets
   - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
   - params.yaml and its history, should `label_merge` or `label_review` name what is the patient's
   - the pseudonym and its results in Git's history: metrics/*.json of earlier commits

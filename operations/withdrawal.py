@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from operations.approval import approved_of
 from operations.derived import COHORTS
 from operations.files_of import files_of
-from operations.forget import state_of, tracked
+from operations.keepers import state_of, tracked
 from operations.labels_of import Contents, Sheets, labels_of
 from operations.left_of import Traces, traces_of
 from operations.rehearsal import contents_without

@@ -136,7 +136,7 @@ def _put_pixels(dataset: FileDataset, pictures: NDArray[np.generic], syntax: str
             [encoder.encode(dataset_of(frame), encoding_plugin="pydicom") for frame in pictures]
         )
     else:
-        dataset.PixelData = encapsulate([_pillow(frame, syntax) for frame in pictures])
+        dataset.PixelData = encapsulate([encoded(frame, syntax) for frame in pictures])
         if syntax == "jpeg" and pictures.ndim == 4:
             dataset.PhotometricInterpretation = "YBR_FULL_422"
 
@@ -157,7 +157,8 @@ def dataset_of(frame: NDArray[np.generic]) -> Dataset:
     return dataset
 
 
-def _pillow(frame: NDArray[np.generic], syntax: str) -> bytes:
+def encoded(frame: NDArray[np.generic], syntax: str) -> bytes:
+    """Return a frame as JPEG or JPEG 2000."""
     from io import BytesIO
 
     from PIL import Image

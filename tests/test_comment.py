@@ -70,18 +70,27 @@ def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> No
     before = {"lr": 0.1, "label_merge": {"first_number": "auto", **{key: {} for key in KINDS}}}
     (tmp_path / "params.yaml").write_text(json.dumps(before))
     commit(tmp_path, "before")
-    named = {kind: {f"KURT 2019 | {kind}": "NORA: left"} for kind in KINDS}
-    after = {"lr": 0.2, "label_merge": {"first_number": 1, **named}}
-    (tmp_path / "params.yaml").write_text(json.dumps(after))
-    table = dvc(tmp_path, "params", "diff", "--md", "HEAD").stdout
-    assert table.count("KURT 2019") == len(KINDS)  # DVC says all of them
-    text = comment.without_names(table)
-    assert "KURT" not in text
-    assert "NORA" not in text
-    assert "| lr" in text
+    named = {kind: {f"KURT 2019 | {kind}": "NORA: left", "EVA\n2019": "MIA\nBORIS\n"} for kind in KINDS}
+    after = {"lr": 0.2, "note": "one\ntwo | three", "label_merge": {"first_number": 1, **named}}
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML().dump(after, file)
+    (tmp_path / "params.yaml").write_text((tmp_path / "params.yaml").read_text() + "\nwords: |\n  of two\n  lines\n")
+    changed = json.loads(dvc(tmp_path, "params", "diff", "--json", "HEAD").stdout)
+    assert str(changed).count("KURT 2019") == str(changed).count("BORIS") == len(KINDS)  # DVC says all of them
+    text = comment.parameters(changed)
+    for name in ("KURT", "NORA", "EVA", "MIA", "BORIS", "2019"):
+        assert name not in text
+    assert "| params.yaml | lr | 0.1 | 0.2 |" in text.splitlines()
+    assert r"| params.yaml | note | - | one two \| three |" in text.splitlines()
+    assert "| params.yaml | words | - | of two lines |" in text.splitlines()
     assert "label_merge.first_number " in text
-    assert re.search(r"\d+ entries of `label_merge` that name sheets or clips are left out", text)
-    assert comment.without_names("") == ""
+    assert f"{2 * len(KINDS)} entries of `label_merge` that name sheets or clips are left out" in text
+    assert comment.parameters({}) == "No difference."
+
+
+def test_a_table_of_names_alone_shows_none() -> None:
+    text = comment.parameters({"params.yaml": {"label_merge.aliases.KURT": {"old": None, "new": "EVA"}}})
+    assert text.strip() == "1 entries of `label_merge` that name sheets or clips are left out; params.yaml has them."
 
 
 def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() -> None:
@@ -176,6 +185,17 @@ def test_a_base_that_is_no_commit_is_said_in_dvcs_words(repository: Path) -> Non
     assert done.returncode == 1
     assert done.stdout == ""
     assert re.match(r"error: `dvc metrics diff --md nowhere .*` failed: ERROR: unknown Git revision", done.stderr)
+
+
+@pytest.mark.parametrize(("content", "got"), [(None, "no such file"), ("{", "JSONDecodeError: .*")])
+def test_without_the_evidence_it_says_what_writes_it(repository: Path, content: str | None, got: str) -> None:
+    """As after a withdrawal, which takes every output."""
+    path = repository / comment.EVIDENCE
+    path.write_text(content) if content else path.unlink()
+    done = said(repository, "HEAD")
+    assert done.returncode == 1
+    expected = rf"error: {comment.EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first\.\n"
+    assert re.fullmatch(expected, done.stderr), done.stderr
 
 
 def test_no_figure_of_a_finished_run_stands_alone() -> None:

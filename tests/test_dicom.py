@@ -1,19 +1,24 @@
 """What a DICOM file says of its values, its regions and its size; pydicom's own arrays are the oracle."""
 
+import struct
 import tracemalloc
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from stages.common.clips import dicom
 from stages.common.clips.cine import survey
 from stages.common.clips.decode import ClipError, frames, read_header
 from stages.extract_frames import extract
-from tests.clip_factory import speckle, write_cohort, write_dicom
+from tests.clip_factory import encoded, speckle, write_cohort, write_dicom
 from tests.test_decode import region
 from tests.test_extract_frames import params
 
@@ -124,6 +129,48 @@ def test_a_deflated_file_is_refused_before_it_is_inflated(tmp_path: Path) -> Non
         assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def of_size(syntax: str, width: int, height: int) -> bytes:
+    """Return a compressed frame of 64 x 48 px whose header tells another size, as a bomb of a few bytes does."""
+    frame = encoded(GREY[0], syntax)
+    if syntax == "jpeg2000":  # SIZ of ISO 15444-1: Xsiz and Ysiz, each 32 bits
+        return frame.replace(struct.pack(">II", 64, 48), struct.pack(">II", width, height), 1)
+    return frame.replace(struct.pack(">HH", 48, 64), struct.pack(">HH", height, width), 1)  # SOF of ISO 10918-1
+
+
+@pytest.mark.parametrize("syntax", ["jpeg", "jpeg2000"])
+@pytest.mark.parametrize("size", [(9_000, 9_000), (48, 64), (64, 49)])
+def test_frames_of_another_size_than_the_headers_are_refused_before_any_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, size: tuple[int, int]
+) -> None:
+    path, right = tmp_path / "a.dcm", encoded(GREY[0], syntax)
+    other = of_size(syntax, *size)
+    with Image.open(BytesIO(other)) as image:
+        assert image.size == size
+    write_dicom(path, GREY, syntax, PixelData=encapsulate([right, other, right, other]))
+    monkeypatch.setattr(dicom, "iter_pixels", None)
+    told = f"64 x 48 px, and 2 of 4 frames have another size, frame 2 {size[0]} x {size[1]} px' after 0 frames"
+    with pytest.raises(ClipError, match=told):
+        shown(path)
+
+
+@pytest.mark.parametrize("syntax", ["jpeg", "jpeg2000"])
+def test_a_frame_beyond_what_its_decoder_takes_is_a_message(tmp_path: Path, syntax: str) -> None:
+    other = encapsulate([of_size(syntax, 60_000, 60_000)])
+    with pytest.raises(ClipError, match=r"damaged clip.*exceeds limit"):
+        shown(write_dicom(tmp_path / "a.dcm", GREY[:1], syntax, PixelData=other))
+
+
+def test_a_table_of_offsets_leads_past_no_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What begins as a frame of the right size holds a second one, and the table points there."""
+    right, other = encoded(GREY[0], "jpeg2000"), of_size("jpeg2000", 13_000, 13_000)
+    tables = {"ExtendedOffsetTable": len(right), "ExtendedOffsetTableLengths": len(other)}
+    packed = {name: struct.pack("<Q", value) for name, value in tables.items()}
+    path = write_dicom(tmp_path / "a.dcm", GREY[:1], "jpeg2000", PixelData=encapsulate([right + other]), **packed)
+    monkeypatch.setattr(dicom, "iter_pixels", None)
+    with pytest.raises(ClipError, match="1 of 1 frames have another size, frame 1 13000 x 13000 px"):
+        shown(path)
 
 
 # ---- regions

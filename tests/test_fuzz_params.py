@@ -141,6 +141,45 @@ def test_a_file_nested_beyond_reason_is_a_message(tmp_path: Path, levels: int, o
         load_yaml(path)
 
 
+ALIASES = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 13))
+MERGED = "".join(
+    f"a{level}: &a{level} {{k{level}: 1, <<: [{', '.join([f'*a{level - 1}'] * 9)}]}}\n" for level in range(1, 13)
+)
+BOMBS = {
+    "aliases": "a0: &a0 [lol]\n" + ALIASES,
+    "a long text": f"a0: &a0 {'x' * 1000}\n" + ALIASES,
+    "merged": "a0: &a0 {k0: 1}\n" + MERGED,
+    "a key": "a0: &a0 [lol]\n" + ALIASES + "? *a12\n: 1\n",
+}
+
+
+@pytest.mark.parametrize("content", BOMBS.values(), ids=list(BOMBS))
+@pytest.mark.parametrize("key", ["lr", "more"])
+def test_aliases_of_aliases_are_a_message_at_once(tmp_path: Path, content: str, key: str) -> None:
+    """Written out they would be 9 ** 12 values: whoever walks over them does not come back."""
+    path = tmp_path / "params.yaml"
+    path.write_text(content + f"{key}: *a12\n")
+    with pytest.raises(PipelineError, match=r"params.yaml, line \d+: expected at most 5000000 characters with every"):
+        load_yaml(path)
+
+
+@pytest.mark.parametrize("content", ["lr: &a [*a]", "lr: &a {b: [1, *a]}", "lr: &a [&b [1, *a], *b]"])
+def test_a_value_that_holds_itself_is_a_message(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seed: 0\n{content}\n")
+    with pytest.raises(PipelineError, match=r"params.yaml, line 2: expected no value that holds itself, got \*a"):
+        load_yaml(path)
+
+
+def test_aliases_within_reason_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("one: &a [1, &b x]\ntwo: {<<: {k: *a}, l: *b}\nthree: [*a, *a]\n")
+    assert load_yaml(path) == {"one": [1, "x"], "two": {"k": [1, "x"], "l": "x"}, "three": [[1, "x"]] * 2}
+    path.write_text("one: [1, *a]\n")
+    with pytest.raises(PipelineError, match=r"cannot be read as YAML: (.|\n)*undefined alias"):
+        load_yaml(path)
+
+
 def test_a_number_too_long_to_write_is_a_message(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"seed: 0x{'f' * 9000}\n")  # a power of two as its base: read, but not written in tens

@@ -206,6 +206,23 @@ def test_the_gpu_script_pushes_nothing_of_a_cohort_whose_push_is_off(machine: Pa
     assert not [line for line in asked_of(machine) if "dvc push" in line or "operations.remote" in line]
 
 
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [("../../infant-spine-remote", True), ("/srv/spine", True), ("file:///srv/spine", True)]
+    + [(url, False) for url in ("s3://storage", "ssh://me@host/spine", "/proc/push-is-off")],
+)
+def test_the_gpu_script_says_in_one_line_that_a_folder_goes_with_the_machine(
+    machine: Path, url: str, warned: bool
+) -> None:
+    done = run_gpu_script(machine, "laptop", url=url)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "goes with its disk" in line]
+    assert len(lines) == warned
+    assert all(line.startswith(f"remote phantom is a folder of this machine, {url}") for line in lines)
+    (named,) = set(re.findall(r"\(docs/gpu_runner.md, '(.+)'\)", (ROOT / "operations/gpu.sh").read_text()))
+    assert f"## {named}\n" in (ROOT / "docs/gpu_runner.md").read_text()
+
+
 def test_the_gpu_script_asks_the_remote_of_the_cohort_that_an_override_names(machine: Path) -> None:
     python = f'case "$*" in *--dry*) echo "{PLANNED}" ;; esac'
     assert run_gpu_script(machine, "laptop", "-S", "cohort=mine", python=python).returncode == 0

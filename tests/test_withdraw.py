@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dvc.repo import Repo
 from openpyxl import load_workbook
 from pydantic import ValidationError
 
@@ -14,8 +15,10 @@ from operations import withdraw
 from operations.cut_rows import without_rows
 from operations.files_of import named_after
 from operations.labels_of import sheets_of, without_sheets
+from operations.own_remote import remote_of
 from operations.rehearsal import write
 from stages.common.clips.cohort import Clip, read_clips
+from stages.common.core.errors import PipelineError
 from tests.clip_factory import speckle, write_video
 from tests.test_operations import run_module
 from tests.workbooks import settings, sheet, truth, write_workbook
@@ -115,22 +118,29 @@ def test_nothing_of_a_withdrawn_patient_is_left_and_the_rest_runs(project: Path)
     assert run_module(project, "operations.cache").returncode == 0
 
 
-def track_clinic(project: Path) -> None:
-    """Track another cohort on a branch of its own, and push it where nobody else does; return to the first branch."""
+def track_clinic(project: Path, at: Path, told: bool) -> None:
+    """Track another cohort on a branch of its own, and push it to a folder; return to the first branch.
+
+    Args:
+        project: the clone.
+        at: the folder.
+        told: whether the first branch knows the remote, too.
+    """
     write_video(project / "data/cohorts/clinic/BORIS.mkv", speckle(FRAMES, 64, 80, seed=9))
     main = git(project, "branch", "--show-current").strip()
     git(project, "switch", "-q", "-c", "clinic")
-    dvc(project, "remote", "add", "clinic", str(project.parent / "clinic"))
+    dvc(project, "remote", "add", "clinic", str(at))
     track_cohort(project, "clinic")
     dvc(project, "push", "-q", "data/cohorts/clinic.dvc")
     commit(project, "the clinic's")
     git(project, "switch", "-q", main)
-    config = (project / ".dvc/config").read_text()
-    (project / ".dvc/config").write_text(f"{config}['remote \"clinic\"']\n    url = {project.parent / 'clinic'}\n")
+    if told:
+        config = (project / ".dvc/config").read_text()
+        (project / ".dvc/config").write_text(f"{config}['remote \"clinic\"']\n    url = {at}\n")
 
 
 def test_other_cohorts_keep_their_remotes_and_their_clips_in_the_cache(project: Path) -> None:
-    track_clinic(project)
+    track_clinic(project, at=project.parent / "clinic", told=True)
     phantoms = project.parent / "infant-spine-remote"
     (phantoms / "files/md5/ab").mkdir(parents=True)
     (phantoms / "files/md5/ab" / ("c" * 30)).write_text("the team's")
@@ -213,11 +223,74 @@ def test_a_branch_with_another_state_of_the_cohort_is_named_and_loses_nothing(pr
     assert done.returncode == 0, done.stderr
 
 
-def test_two_cohorts_in_one_place_are_refused(project: Path) -> None:
-    dvc(project, "remote", "add", "clinic", str(project.parent / "remote"))
+@pytest.mark.parametrize("url", ["{}/remote", "{}/link", "{}/other/../remote/", "file://{}/remote"])
+def test_two_cohorts_in_one_place_are_refused(project: Path, url: str) -> None:
+    (project.parent / "link").symlink_to(project.parent / "remote")
+    dvc(project, "remote", "add", "clinic", url.format(project.parent))
     done = run_module(project, "operations.withdraw", "P002", "--do")
     assert done.returncode == 1
     assert "remote 'mine': expected a place of its own, got that of clinic" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mine", "clinic", "same"),
+    [
+        ("ssh://host/a", "ssh://me@HOST:22/a/", True),
+        ("ssh://host/a", "ssh://host//b/../a", True),
+        ("ssh://host/a", "ssh://host:2222/a", False),
+        ("ssh://host/a", "ssh://other/a", False),
+        ("s3://bucket/a", "s3://bucket//a/", True),
+        ("s3://bucket/a", "s3://other/a", False),
+        ("s3://bucket/a", "gs://bucket/a", False),  # of a kind that is not installed
+    ],
+)
+def test_a_place_is_the_same_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: str, clinic: str, same: bool
+) -> None:
+    git(tmp_path, "init", "-q")
+    dvc(tmp_path, "init", "-q")
+    for name, url in {"mine": mine, "clinic": clinic}.items():
+        dvc(tmp_path, "remote", "add", name, url)
+    monkeypatch.chdir(tmp_path)
+    with Repo() as repo:
+        if not same:
+            assert remote_of(repo, Path("data/cohorts/mine")) == "mine"
+            return
+        with pytest.raises(PipelineError, match="expected a place of its own, got that of clinic"):
+            remote_of(repo, Path("data/cohorts/mine"))
+
+
+def test_what_another_cohort_has_in_the_remote_is_its_only_copy_and_stays(project: Path) -> None:
+    """The clinic's remote is configured on its own branch alone, so that no url tells that they are one place."""
+    track_clinic(project, at=project.parent / "remote", told=False)
+    shutil.rmtree(project / "data/cohorts/clinic")
+    before = digests(project.parent / "remote")
+    for _ in range(2):
+        done = run_module(project, "operations.withdraw", "P002", "--do")
+        assert done.returncode == 1
+        assert "  - data/cohorts/clinic.dvc (refs/heads/clinic): 2 objects" in done.stderr.splitlines()
+        assert "`python -m operations.withdraw P002 --do` goes on" in done.stderr
+        assert digests(project.parent / "remote") == before
+    dvc(project, "remote", "modify", "mine", "url", str(project.parent / "own"))
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
+    assert digests(project.parent / "remote") == before
+
+
+def test_a_file_of_the_same_bytes_in_two_cohorts_is_no_reason_to_stop(project: Path) -> None:
+    """Nor is one that only an earlier state of the cohort had, of which no ref tells any more."""
+    old = project / "data/cohorts/mine/note.txt"
+    for content in ("of two cohorts", None):
+        old.write_text(content) if content else old.unlink()
+        dvc(project, "add", "-q", "data/cohorts/mine")
+        dvc(project, "push", "-q", "data/cohorts/mine.dvc")
+    clinic = project / "data/cohorts/clinic"
+    clinic.mkdir()
+    (clinic / "note.txt").write_text("of two cohorts")
+    track_cohort(project, "clinic")
+    commit(project, "the clinic's")
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("patient", "message"), [("P009", "expected P009 among other patients, got P001, P002, P003")])

@@ -170,5 +170,5 @@ def test_an_approved_model_of_the_cohort_is_named_and_one_of_another_is_not(proj
 def test_what_the_gpu_workflow_publishes_is_told_as_out_of_reach(project: Path) -> None:
     done = run_module(project, "operations.withdraw", "P002", "--do")
     assert done.returncode == 0, done.stderr
-    for published in ("branches plots-*", "comments on pull requests", "artifact", "results.patch"):
+    for published in ("branches plots-*", "comments on pull requests", "artifact", "results.patch", "~/gpu-logs"):
         assert published in done.stdout

@@ -39,7 +39,24 @@ def test_a_folder_that_can_only_be_read_is_told_too(team: Team) -> None:
 
 @pytest.mark.parametrize("team", [Folder], indirect=True)
 def test_a_remote_that_is_not_configured_is_named(team: Team) -> None:
-    assert "remote clinic: .dvc/config has none of that name" in ask(team, "probe", "clinic").stderr
+    for what in ("probe", "push"):
+        assert "remote clinic: .dvc/config has none of that name" in ask(team, what, "clinic").stderr
+
+
+@pytest.mark.parametrize("team", [S3, SSH], indirect=True)
+def test_a_push_that_fails_is_one_message_and_the_same_command_sends_the_rest(team: Team) -> None:
+    """The last line of operations/gpu.sh: what stands there is what a person reads after the GPU's hours."""
+    config = team.mine / ".dvc/config"
+    right = config.read_bytes()
+    team.use(team.server.strangers())
+    done = ask(team, "push")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "expected to send what is finished, got " in done.stderr
+    assert "What arrived is whole; the same command sends the rest" in done.stderr
+    config.write_bytes(right)
+    assert ask(team, "push").returncode == 0
+    assert objects(team.mine).items() <= whole(team.server.objects()).items()
 
 
 @ALL

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from operations import forget
+from operations import forget, keepers
 from operations.left_of import left_of
 from tests.remotes.conftest import Team
 from tests.remotes.servers import S3, SSH, Folder
@@ -30,8 +30,8 @@ def test_a_remote_keeps_one_folder_and_nothing_else(team: Team, monkeypatch: pyt
         for _ in range(2):  # a second time finds nothing to do
             forget.clear(place.odb, {kept}, repo.cache.local)
             forget.clear_runs(place.legacy_odb)
-        left = {path.split("/md5/")[1].replace("/", "") for path in forget.stored(place.odb)}
-    (member,) = forget.members(kept, repo.cache.local)
+        left = {path.split("/md5/")[1].replace("/", "") for path in keepers.stored(place.odb)}
+    (member,) = keepers.members(kept, repo.cache.local)
     assert left == {kept, member}
     assert clip in team.server.objects().values()
     told = [line for line in left_of(traces, "phantom", "again") if "in remote phantom" in line]

@@ -1,11 +1,14 @@
 """Decode a DICOM cine loop frame by frame, as a screen would show it."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels import iter_pixels
 
 from stages.common.clips.dicom_display import Display
@@ -38,6 +41,7 @@ def timed_frames(
     if max_frames is not None and stated > max_frames:
         remedy = "Correct clips.csv, or the limits in params.yaml."
         raise RefusedError("clip too long", f"up to {max_frames} frames", str(stated), remedy)
+    _refuse_other_sizes(path, dataset, stated)
     time_s, display, count = _clock(dataset, stated), Display(dataset), 0
     for raw in _raw_frames(path, dataset):
         if count < stated:
@@ -58,6 +62,39 @@ def _stated_frames(dataset: Dataset) -> int:
         if length // max(1, frame_bytes) != stated:  # one byte may pad an odd length
             raise DamagedError(f"{length} bytes of pixels where {stated} frames need {stated * frame_bytes}")
     return stated
+
+
+def _refuse_other_sizes(path: Path, dataset: Dataset, stated: int) -> None:
+    """Raise where a compressed frame tells another size than the file's header, so before anything is decoded."""
+    if PLUGINS[dataset.file_meta.TransferSyntaxUID] != "pillow":  # an RLE frame tells none
+        return
+    size, others = (int(dataset.Columns), int(dataset.Rows)), []
+    try:
+        with path.open("rb") as file:
+            file.seek(dataset.get_item(PIXEL_DATA, keep_deferred=True).value_tell)
+            found = map(_size_of, generate_frames(file, number_of_frames=stated, extended_offsets=_offsets(dataset)))
+            others = [(number, told) for number, told in enumerate(found, start=1) if told not in (None, size)]
+    except MALFORMED as error:
+        raise DamagedError(str(error)) from error
+    if others:
+        number, told = others[0]
+        got = f"{len(others)} of {stated} frames have another size, frame {number} {told[0]} x {told[1]} px"
+        raise DamagedError(f"the header states {size[0]} x {size[1]} px, and {got}")
+
+
+def _offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
+    """Return where frames begin and how long they are, where the decoder goes by it."""
+    tables = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
+    return tables if all(tables) and len(tables[0]) == len(tables[1]) else None
+
+
+def _size_of(frame: bytes) -> tuple[int, int] | None:
+    """Return width and height (px) as a JPEG or JPEG 2000 frame tells them; None where its decoder will refuse it."""
+    try:
+        with Image.open(BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
+            return image.size
+    except (*MALFORMED, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _raw_frames(path: Path, dataset: Dataset) -> Iterator[NDArray[np.generic]]:

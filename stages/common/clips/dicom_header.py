@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -40,7 +41,7 @@ TAGS = (
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
-    "SequenceOfUltrasoundRegions",
+    "SequenceOfUltrasoundRegions", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 )  # fmt: skip
 NUMBERS = (
     "NumberOfFrames", "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelAspectRatio",
@@ -86,6 +87,7 @@ def read_header(path: Path) -> Dataset:
     try:
         # A truncated file only warns, and then lacks PixelData. The filter stays: undoing it is not safe among threads
         warnings.filterwarnings("ignore", module="pydicom")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # of a size that is refused here
         _check_syntax(read_file_meta_info(path).get("TransferSyntaxUID"))  # dcmread would first inflate a deflated file
         dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
         _check(dataset)
