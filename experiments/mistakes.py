@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import create_model
 
 from stages.common.core.errors import PipelineError, Problem
-from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in, read_by, unknown_keys
+from stages.common.core.params import PARAMS_FILE, Strict, mistakes_in, read_by, unknown_keys
+from stages.common.core.yaml_file import load_yaml
 from stages.common.demands import named_labels
 from stages.common.evaluation.reading import Declared, contradictions
 from stages.common.labels import unknown_labels

@@ -20,7 +20,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.common.core.errors import PipelineError, Problem
-from stages.common.core.params import PARAMS_FILE, load_yaml
+from stages.common.core.params import PARAMS_FILE
+from stages.common.core.yaml_file import load_yaml
 
 Content = dict[str, Any]
 KEY = re.compile(r"[A-Za-z_0-9-]+")  # what Hydra takes between two dots

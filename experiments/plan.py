@@ -10,7 +10,8 @@ from pydantic import Field
 from experiments.mistakes import mistakes
 from experiments.overrides import Content, changed, checked_overrides, shown
 from stages.common.core.errors import PipelineError, raise_all
-from stages.common.core.params import PARAMS_FILE, Strict, load_yaml, mistakes_in
+from stages.common.core.params import PARAMS_FILE, Strict, mistakes_in
+from stages.common.core.yaml_file import load_yaml
 
 PROFILES = Path("profiles")
 File = TypeVar("File", bound=Strict)

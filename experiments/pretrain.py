@@ -18,7 +18,8 @@ from experiments.profile import run_dvc, say_estimate
 from experiments.search_dvc import changed_files
 from stages.common.core.errors import PipelineError
 from stages.common.core.files import replacing, write_text
-from stages.common.core.params import PARAMS_FILE, load_yaml
+from stages.common.core.params import PARAMS_FILE
+from stages.common.core.yaml_file import load_yaml
 from stages.common.networks.weights import LIST, RANDOM
 
 ROOT = Path("weights")

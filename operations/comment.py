@@ -21,7 +21,8 @@ import vl_convert
 
 from experiments.run_dvc import dvc
 from stages.common.core.errors import PipelineError, run
-from stages.common.core.params import PARAMS_FILE, load_yaml
+from stages.common.core.params import PARAMS_FILE
+from stages.common.core.yaml_file import load_yaml
 
 EVIDENCE = Path("metrics/evidence.json")
 SUMMARY = "metrics/summary.json"  # the one metric that is short enough for a comment

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from experiments.mistakes import mistakes
 from experiments.overrides import parse_assignment
 from stages.common.core.errors import PipelineError
-from stages.common.core.params import load_yaml
+from stages.common.core.yaml_file import load_yaml
 from tests.damage import TIMEOUT_S, survive, survive_all
 from tests.workspace import ROOT, read_params_file
 

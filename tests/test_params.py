@@ -7,7 +7,8 @@ from pydantic import Field
 
 from experiments.mistakes import mistakes
 from stages.common.core.errors import PipelineError
-from stages.common.core.params import TOP_LEVEL, Strict, load_yaml, read_params
+from stages.common.core.params import TOP_LEVEL, Strict, read_params
+from stages.common.core.yaml_file import load_yaml
 from tests.workspace import ROOT
 
 

@@ -15,7 +15,7 @@ from experiments.plan import changes_text, plan, read_profile
 from experiments.timing import Rate, estimate
 from experiments.workload import Cohort, Training, cohort_of, trainings_of
 from stages.common.core.errors import PipelineError
-from stages.common.core.params import load_yaml
+from stages.common.core.yaml_file import load_yaml
 from tests.clip_factory import speckle, write_video
 from tests.workspace import ROOT, read_params_file
 

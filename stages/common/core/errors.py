@@ -15,6 +15,8 @@ import psutil
 from stages.common.core.exhausted import said_of
 from stages.common.core.parent import end_with_dvc
 
+LONGEST = 200  # characters of a value in a message
+
 
 class PipelineError(Exception):
     """The user's input cannot be used; the message says what to do. Never a bug of ours."""
@@ -53,6 +55,15 @@ def raise_all(problems: Sequence[Problem], summary: str) -> None:
         return
     count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
     raise PipelineError("\n".join([f"{summary} ({count}):", *(f"  - {problem}" for problem in problems)]))
+
+
+def short(value: object) -> str:
+    """Return a value as a message shows it: what Python refuses to write out, and what is long, is cut."""
+    try:
+        said = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4300 digits; aliases of aliases
+        return f"a {type(value).__name__} too long to write out"
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} ... ({len(said)} characters)"
 
 
 def run(main: Callable[[], None]) -> None:
