@@ -51,16 +51,16 @@ def planned_of(base: Profile, size: Size, seed: int, more: Mapping[str, Any]) ->
     Raises:
         PipelineError: with every mistake; or the seed is that of the phantom to be transferred to.
     """
-    content = load_yaml(PARAMS_FILE)
-    if seed == content.get("seed"):
-        raise PipelineError(
-            f"--seed {seed}: expected another than seed of {PARAMS_FILE}, got the same: the infants trained on would "
-            "be those of the cohort that the weights are for."
-        )
     params = base.params | changes_of(size, seed)
-    models = {**content, **params, **more}["architectures"]
+    models = {**load_yaml(PARAMS_FILE), **params, **more}["architectures"]
     targets = [f"train@{PROTOCOL}-{model}" for model in models]
-    return plan(Profile(targets=targets, params=params), "the pretraining", more, "-S")
+    planned = plan(Profile(targets=targets, params=params), "the pretraining", more, "-S")
+    if (found := planned.after["seed"]) == planned.before["seed"]:
+        raise PipelineError(
+            f"{'--seed ' if found == seed else '-S seed='}{found}: expected another than seed of {PARAMS_FILE}, got "
+            "the same: the infants trained on would be those of the cohort that the weights are for."
+        )
+    return planned
 
 
 def sha256_of(path: Path) -> str:
@@ -104,7 +104,7 @@ def pretrain(name: str, size: Size, seed: int, profile: str, more: Sequence[str]
         apply_overrides(clone / PARAMS_FILE, list(planned.overrides))
         if status := run_dvc(["repro", "--no-commit", *planned.targets], clone):
             sys.exit(status)
-        bundles = clone / f"data/train/{PROTOCOL}/0/{seed}"
+        bundles = clone / f"data/train/{PROTOCOL}/0/{planned.after['seed']}"
         keep(bundles, list(planned.after["architectures"]), ROOT / name, clone / PARAMS_FILE)
     print(f"`python -m experiments.transfer queue --weights {ROOT / name}` queues what they are worth")
     print(f"train.weights: {ROOT / name}, train.weights_sha256: {sha256_of(ROOT / name / LIST)}")

@@ -3,6 +3,7 @@
 `.search/<name>/study.jsonl` is a journal, a line a fact: a search that is killed loses nothing but the trial that ran.
 """
 
+import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +72,21 @@ class Study:
         return min(finished, key=lambda trial: (sign * float(trial.value or 0.0), trial.number), default=None)
 
 
+class PresentMedianPruner(optuna.pruners.MedianPruner):
+    """Optuna's median pruner, shown a trial's present value alone.
+
+    Optuna's own compares the best value so far: a good first network would shield all that are trained after it.
+    """
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return whether the value at the last step is worse than the finished trials' median at that step."""
+        present = copy.copy(trial)
+        present.intermediate_values = {
+            step: value for step, value in trial.intermediate_values.items() if step == trial.last_step
+        }
+        return super().prune(study, present)
+
+
 def folder_of(name: str) -> Path:
     """Return where a search keeps its journal, its logs, its table and its plot."""
     return ROOT / name
@@ -95,7 +111,7 @@ def open_study(name: str, sampler: Sampler, asked: Search, setting: Mapping[str,
         study_name=name,
         load_if_exists=True,
         direction="maximize" if asked.objective in MAXIMISED else "minimize",
-        pruner=optuna.pruners.MedianPruner(asked.pruning.after_trials, asked.pruning.after_quarters),
+        pruner=PresentMedianPruner(asked.pruning.after_trials, asked.pruning.after_quarters + 1),  # the first step is 1
     )
     _refuse_another(found, name, setting)
     _refuse_twice(found, name)

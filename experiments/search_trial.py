@@ -37,7 +37,8 @@ class Progress:
 
     Attributes:
         quarters: of the epochs, summed over its networks; trials of other lengths are compared at the same one.
-        loss: the last validation loss of each network that has begun, their mean.
+        loss: the last validation loss of each network that has begun, their mean. Networks come in one order, so that
+            at one quarter trials are compared by the same networks.
     """
 
     quarters: int

@@ -21,9 +21,11 @@ from pathlib import Path
 
 from experiments.compared import Compared, Entry, Kind, add_queue, add_table, queue, table
 from experiments.finished import Experiment, exp_show, experiments_in
-from experiments.plan import read_file
+from experiments.overrides import Content
+from experiments.plan import plan, read_file, read_profile
 from experiments.pretrain import Size, pretrain, sha256_of
 from stages.common.core.errors import PipelineError, run
+from stages.common.core.params import PARAMS_FILE, load_yaml
 from stages.common.networks.weights import IMAGENET, LIST, RANDOM
 
 TRANSFER = Kind("transfer")
@@ -61,6 +63,28 @@ def digest_of(weights: str) -> str | None:
             "one), got none of them."
         )
     return sha256_of(path / LIST if path.is_dir() else path)
+
+
+def refuse_same_infants(weights: str, content: Content) -> None:
+    """Stop where the weights know the very infants of the phantom: they follow from its seed and their names alone.
+
+    Args:
+        weights: as given; a folder that `pretrain` wrote, or a file in one, has beside it what it was trained with.
+        content: of params.yaml under the experiments' profile.
+
+    Raises:
+        PipelineError: both cohorts are phantoms of one seed.
+    """
+    folder = path if (path := Path(weights)).is_dir() else path.parent
+    if not (folder / LIST).is_file() or not (folder / PARAMS_FILE).is_file():
+        return
+    seen, tested = ([of.get(key) for key in ("cohort", "seed")] for of in (load_yaml(folder / PARAMS_FILE), content))
+    if seen == tested and seen[0] == "phantom":
+        raise PipelineError(
+            f"--weights {weights}: expected weights of other infants than those they are measured on, got in "
+            f"{folder / PARAMS_FILE} cohort phantom with seed {seen[1]}, as in {PARAMS_FILE}. Pretrain with "
+            "another --seed."
+        )
 
 
 def with_weights(transfer: Compared, weights: Iterable[tuple[str, str, str | None]]) -> Compared:
@@ -118,6 +142,7 @@ def main() -> None:
     transfer = read_file(TRANSFER.file, Compared)
     if asked.command == "queue":
         digest = digest_of(asked.weights)
+        refuse_same_infants(asked.weights, plan(read_profile(transfer.profile), transfer.profile, {}, "").after)
         one = (label_of(asked.weights, digest), asked.weights, digest)
         queue(TRANSFER, with_weights(transfer, [one]), asked.only, asked.dry)
     else:

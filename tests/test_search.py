@@ -223,6 +223,20 @@ def test_what_is_worse_than_the_median_is_stopped_and_leaves_nothing(project: Pa
     assert trials_table(study)["state"].tolist()[2] == "stopped early"
 
 
+def test_a_trial_is_judged_by_what_it_has_now_and_not_by_the_best_that_it_had(project: Path) -> None:
+    fair = {1: 0.6, 2: 0.5}
+    study, runner = opened(), Tables(project, losses={0: fair, 1: fair, 2: {1: 0.4, 2: 9.0}})
+    search(study, planned, Budget(3, None), runner)
+    assert study.counted[2].state == TrialState.PRUNED
+
+
+def test_nobody_is_judged_by_the_first_quarters(project: Path) -> None:
+    fair, slow, worse = {1: 0.6, 2: 0.5}, {1: 9.0, 2: 0.4}, {1: 0.4, 2: 0.9}
+    study = opened(pruning={"after_trials": 2, "after_quarters": 1})
+    search(study, planned, Budget(4, None), Tables(project, losses={0: fair, 1: fair, 2: slow, 3: worse}))
+    assert [trial.state for trial in study.counted[2:]] == [TrialState.COMPLETE, TrialState.PRUNED]
+
+
 def test_values_that_were_tried_are_not_run_again(project: Path) -> None:
     study, runner = opened(space={"epochs": {"values": [4]}}), Tables(project)
     search(study, planned, Budget(3, None), runner)

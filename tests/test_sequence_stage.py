@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 from scipy.special import logit
+from sklearn.metrics import roc_auc_score
 
 from stages.common.core.errors import PipelineError
 from stages.common.core.tables import write_table
@@ -34,20 +36,27 @@ PLACES = ["patient/0", *(f"leave_one_patient_out/{fold}" for fold in range(3))]
 OUT = Path("data/predictions/sequence")
 
 
-def write_inputs(root: Path) -> None:
-    """Write what extract_frames, preprocess and train would have, with features that the truth shines through."""
+def write_inputs(root: Path, blind: Collection[str] = ()) -> None:
+    """Write what extract_frames, preprocess and train would have, with features that the truth shines through.
+
+    Args:
+        root: of the workspace.
+        blind: places, protocol and fold, whose network says nothing of the truth.
+    """
     labels = pd.read_csv(root / "data/label_merge/labels.csv")
     keys = ["frame_id", "clip_id", "patient", "frame_index"]
     write_table(root / "data/extract_frames/frames.csv", labels[keys].assign(time_s=labels["frame_index"] / 10))
-    (root / "data/preprocess").mkdir()
+    (root / "data/preprocess").mkdir(exist_ok=True)
     np.save(root / "data/preprocess/original.npy", np.zeros((len(labels), 64, 64), np.uint8))
     rng = np.random.default_rng(0)
     real = labels[list(LABELS)].fillna(0.5).to_numpy()
     said = np.clip(0.2 + 0.6 * real + rng.normal(0, 0.25, real.shape), 0.02, 0.98)
+    idle = rng.uniform(0.1, 0.9, real.shape)
     for place in [*PLACES, "frame/0"]:
-        for kind, values in (("logits", logit(said).astype(np.float32)), ("features", said.repeat(3, axis=1))):
+        seen = idle if place in blind else said
+        for kind, values in (("logits", logit(seen).astype(np.float32)), ("features", seen.repeat(3, axis=1))):
             path = root / f"data/{kind}/resnet18/{place}/1.npy"
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, values.astype(np.float16 if kind == "features" else np.float32))
 
 
@@ -124,6 +133,26 @@ def test_twice_gives_the_same_bytes_and_garbled_test_labels_too(
     assert not (own / f"{OUT}/{system}/leave_one_patient_out").exists()  # folds no longer declared are gone
     assert not (own / "data/features/resnet18/leave_one_patient_out").exists()
     assert (own / "data/features/resnet18/frame/0/1.npy").exists()  # others read those
+
+
+def auc(root: Path, system: str, place: str) -> float:
+    """Return the mean over labels of the ROC AUC of what a system says of a fold's unseen frames."""
+    said = pd.read_csv(root / f"{OUT}/{system}/{place}/1/{system}.csv").set_index("frame_id")
+    truth = pd.read_csv(root / "data/label_merge/labels.csv").set_index("frame_id").loc[said.index]
+    known = {label: truth[label].dropna() for label in LABELS}
+    return float(np.mean([roc_auc_score(of, said.loc[of.index, label]) for label, of in known.items()]))
+
+
+@pytest.mark.parametrize("system", ["gru_resnet18", "hmm_resnet18"])  # one reads features, the other logits
+def test_a_network_s_numbers_are_those_of_the_protocol_and_fold(
+    own: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    blind = [place for place in PLACES if place != "leave_one_patient_out/1"]
+    write_inputs(own, blind)
+    run(monkeypatch, system)
+    areas = {place: auc(own, system, place) for place in PLACES}
+    assert areas.pop("leave_one_patient_out/1") > 0.8
+    assert max(areas.values()) < 0.65
 
 
 def test_evidence_says_whether_time_helps(own: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,26 @@ def test_weights_are_named_and_hashed(tmp_path: Path) -> None:
             digest_of(wrong)
 
 
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [("seed: 1\ncohort: phantom", True), ("seed: 7\ncohort: phantom", False), ("seed: 1\ncohort: mine", False)],
+)
+@pytest.mark.parametrize("given", ["weights/a", "weights/a/resnet18.safetensors"])
+def test_weights_that_know_the_infants_of_the_phantom_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, said: str, refused: bool, given: str
+) -> None:
+    (project / "weights/a").mkdir(parents=True)
+    for name, text in {"params.yaml": said, "resnet18.safetensors": "", "SHA256SUMS": ""}.items():
+        (project / "weights/a" / name).write_text(text)
+    queued: list[object] = []
+    monkeypatch.setattr(transfer, "queue", lambda *words: queued.append(words))
+    monkeypatch.setattr(sys, "argv", ["transfer", "queue", "--weights", given])
+    message = r"other infants .* weights/a/params.yaml cohort phantom with seed 1"
+    with pytest.raises(PipelineError, match=message) if refused else nullcontext():
+        transfer.main()
+    assert len(queued) == (not refused)
+
+
 def test_weights_of_this_folder_go_where_the_experiment_runs(project: Path) -> None:
     (project / "weights/mine").mkdir(parents=True)
     planned = plans(TRANSFER, rungs(("mine", "weights/mine", "ab")).experiments, read_profile("cpu"))
@@ -124,6 +145,8 @@ def test_a_pretraining_is_a_larger_phantom_of_other_infants() -> None:
     assert after["epochs"] == 3
     with pytest.raises(PipelineError, match=r"--seed 1: expected another than seed of params.yaml, got the same"):
         planned_of(Profile(targets=["report"], params={}), Size(30, 2, 40), SHIPPED["seed"], {})
+    with pytest.raises(PipelineError, match=r"-S seed=1: expected another than seed of params.yaml, got the same"):
+        planned_of(Profile(targets=["report"], params={}), Size(30, 2, 40), 7, {"seed": SHIPPED["seed"]})
 
 
 def test_bundles_are_kept_with_hashes_that_sha256sum_and_train_accept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from stages.common.core.errors import PipelineError, Problem, raise_all
 from stages.common.evaluation.predictions import Training
 from stages.common.networks.bundle import read_bundle
-from stages.common.networks.models import network_input
+from stages.common.networks.models import Channels, network_input
 from stages.explain.heat import Heat, grad_cam, target_map
 from stages.explain.params import Params
 
@@ -32,8 +32,8 @@ class Network:
     """
 
     module: nn.Module
-    mean: float
-    std: float
+    mean: Channels
+    std: Channels
     target: tuple[str, int] | None
 
     def _input(self, grey: Grey) -> Tensor:

@@ -97,7 +97,7 @@ def _trained(data: Data) -> dict[str, Any]:
         "lr": data.params["lr"],
         "epochs": data.params["epochs"],
         "epochs_sentence": epochs_sentence(data),
-        **{name: train[name] for name in ("batch_size", "warmup", "mean", "std", "weights", "device")},
+        **{name: train[name] for name in ("batch_size", "warmup", "weights", "device")},
         "variants": listed([words(name) for name, on in train["variants"].items() if on]),
         **{name: data.pinned.get(library, "not pinned") for name, library in libraries.items()},
     }

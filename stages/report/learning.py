@@ -10,15 +10,22 @@ def learning(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of the training that depend on what is switched on.
 
     Returns:
-        `loss`, `learns` and `imbalance` as parts of sentences; `folds_on`, whether leave one patient out is.
+        `standardised`, `loss`, `learns` and `imbalance` as parts of sentences; `folds_on`, whether leave one patient
+        out is.
     """
     train = params["train"]
     return {
+        "standardised": _standardised(train),
         "loss": _loss(train["imbalance"]),
         "learns": _learns(train),
         "imbalance": _imbalance(train["imbalance"]),
         "folds_on": bool(params["folds"]),
     }
+
+
+def _standardised(train: Mapping[str, Any]) -> str:
+    own = f"mean {train['mean']} and deviation {train['std']}"
+    return own if train["weights"] == "random" else f"those that the given weights were learnt with, else {own}"
 
 
 def _loss(imbalance: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ import copy
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ from stages.common.core.files import write_json
 from stages.common.core.params import read_params
 from stages.common.core.tables import write_table
 from stages.common.dataset import digests, read_frames, read_sides, read_truth
-from stages.common.networks.bundle import write_bundle
+from stages.common.networks.bundle import Bundle, write_bundle
+from stages.common.networks.learnt import differences, learnt_from, normalised_as
 from stages.common.networks.models import build, giga_operations, head_name, refuse_small_pictures
 from stages.common.networks.weights import load_weights
 from stages.common.variants import VARIANT_NAMES
@@ -125,13 +126,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _new_network(name: str, classes: int, size: int, params: Train, device: torch.device) -> nn.Module:
-    network = build(name, classes, size)
-    refuse_small_pictures(network, name, size)
-    print(load_weights(network, name, params.weights, params.weights_sha256), file=sys.stderr)
+def _new_network(own: Bundle, params: Train, device: torch.device) -> tuple[nn.Module, Bundle]:
+    """Return the network and its description, which normalises the pictures as the given weights want them."""
+    name, given = own.architecture, (own.architecture, params.weights, params.weights_sha256)
+    network = build(name, len(own.labels), own.size)
+    refuse_small_pictures(network, name, own.size)
+    learnt = learnt_from(*given)
+    print(load_weights(network, *given) + differences(own, learnt), file=sys.stderr)
     if device.type == "cuda":  # tensor cores want the channels last
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.to(device)
+    return network.to(device), normalised_as(own, learnt)
 
 
 def _warn(name: str, constant: list[str], line: Epoch) -> None:
@@ -155,7 +159,7 @@ def _train(asked: argparse.Namespace, group: Group) -> None:
     place = Place(Path(asked.protocol, str(asked.fold), str(seed)), asked.architecture)
     device = group.device(device_of(params.train.device))
     set_deterministic(device, group.threads(params.train.threads), seed)
-    labels, frames, recipe = list(params.labels), read_frames(), recipe_of(params, architecture, seed)
+    labels, frames = list(params.labels), read_frames()
     truth, rows = read_truth(labels, frames), read_sides(asked.protocol, asked.fold, frames)
     variants = [name for name in VARIANT_NAMES if params.train.variants.get(name)]
     train = gather(rows["train"], truth, variants, device)
@@ -163,7 +167,8 @@ def _train(asked: argparse.Namespace, group: Group) -> None:
     held = {side: (ids.iloc[rows[side]], gather(rows[side], truth, ["original"], device)) for side in HELD_OUT}
 
     size = train.grey.shape[-1]
-    network = _new_network(asked.architecture, len(labels), size, params.train, device)
+    network, bundle = _new_network(describe(asked.architecture, size, params), params.train, device)
+    recipe = replace(recipe_of(params, architecture, seed), mean=bundle.mean, std=bundle.std)
     kept: Kept = getattr(params.train.kept_epoch, asked.protocol)
     seen = {"size": size, **digests(asked.protocol, variants)}
     rests_on = {"params": params.model_dump(), "seen": seen, "seed": seed, "place": str(place.of(""))}
@@ -185,7 +190,7 @@ def _train(asked: argparse.Namespace, group: Group) -> None:
         every = gather(np.arange(len(frames)), truth, ["original"], device)
         write_insides(place, *insides(network, every.grey, recipe))
     if "bundle" not in asked.without:
-        write_bundle(place.of("train", ".safetensors"), network, describe(asked.architecture, size, params))
+        write_bundle(place.of("train", ".safetensors"), network, bundle)
     keeper.close()
 
 

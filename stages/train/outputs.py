@@ -69,7 +69,7 @@ def sidecar(params: Shared, architecture: Architecture, seed: int, seen: dict[st
 
 
 def describe(name: str, size: int, params: Shared) -> Bundle:
-    """Return what a bundle says of its network."""
+    """Return what a bundle says of its network, as params.yaml has it."""
     mean, std = params.train.mean, params.train.std
     return Bundle(
         architecture=name, labels=list(params.labels), size=size, mean=mean, std=std, preprocess=params.preprocess

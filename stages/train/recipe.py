@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from stages.common.networks.models import Channels
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -30,8 +32,8 @@ class Recipe:
     batch_size: int
     warmup: float
     clip_norm: float
-    mean: float
-    std: float
+    mean: Channels
+    std: Channels
     seed: int
     freeze: bool = False
     focal_gamma: float = 0.0

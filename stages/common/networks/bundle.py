@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stages.common.core.errors import PipelineError
 from stages.common.core.files import replacing
 from stages.common.core.params import Strict
-from stages.common.networks.models import skeleton
+from stages.common.networks.models import Channels, skeleton
 from stages.common.preprocessing import Preprocess
 
 KEY = "bundle"
@@ -29,8 +29,8 @@ class Bundle(Strict):
     architecture: str  # torchvision's name
     labels: list[str]  # order of the outputs
     size: int  # px, side of the square input
-    mean: float  # of grey values scaled to 0..1, subtracted
-    std: float  # divides
+    mean: Channels  # of grey values scaled to 0..1, subtracted
+    std: Channels  # divides
     preprocess: Preprocess
 
 
@@ -42,6 +42,24 @@ def write_bundle(path: Path, network: nn.Module, bundle: Bundle) -> None:
     text = json.dumps(bundle.model_dump(), sort_keys=True)
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, metadata={KEY: text}))
+
+
+def description_in(path: Path) -> Bundle | None:
+    """Return what a bundle says of its network; None where a file is none.
+
+    Raises:
+        PipelineError: it says something else than a bundle does.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(KEY)
+        return None if text is None else Bundle.model_validate_json(text, strict=True)
+    except (SafetensorError, OSError):  # the tensors' own reader says what is wrong
+        return None
+    except ValidationError as error:
+        raise PipelineError(
+            f"{path.name}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
+        ) from error
 
 
 def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:

@@ -8,6 +8,7 @@ from stages.common.core.errors import PipelineError
 from stages.common.networks.vision import torchvision
 
 SIZE_PX = 224  # torchvision's own
+Channels = float | tuple[float, float, float]  # one number for the three equal channels, or one each
 _TOO_SMALL = (RuntimeError, ValueError, AssertionError)
 TRIED_PX = (64, 75, 96, 128, 160, 192, SIZE_PX, 299)  # sizes that a message may propose; Inception takes none below 75
 FLOPS_A_MULTIPLY_ADD = 2
@@ -59,7 +60,8 @@ def _of_its_own(architecture: str, size_px: int) -> dict[str, object]:
     families: dict[str, dict[str, object]] = {
         "vit_": {"image_size": size_px},
         "maxvit": {"input_size": (size_px, size_px)},
-        # their ImageNet weights want inputs scaled otherwise than all others' do: the network itself sees to it
+        # torchvision's turn inputs normalised with ImageNet's mean of each channel, which `imagenet` gives them
+        # (networks/learnt.py), back to the .5 that their weights were learnt with. From random weights any scale serves
         "googlenet": {"aux_logits": False, "init_weights": True, "transform_input": True},
         "inception_v3": {"aux_logits": False, "init_weights": True, "transform_input": True},
     }
@@ -80,15 +82,18 @@ def _initialise_for_rectifiers(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def network_input(grey: Tensor, mean: float, std: float) -> Tensor:
-    """Return (B, 3, S, S) float32 network input from (B, S, S) uint8: three equal channels, no copy made for them.
+def network_input(grey: Tensor, mean: Channels, std: Channels) -> Tensor:
+    """Return (B, 3, S, S) float32 network input from (B, S, S) uint8: no copy is made of channels that are equal.
 
     Args:
         grey: what `preprocess` made of the frames.
         mean, std: of grey values scaled to 0..1.
     """
-    scaled = grey.float().div_(255.0).sub_(mean).div_(std)
-    return scaled.unsqueeze(1).expand(-1, 3, -1, -1)
+    scaled = grey.float().div_(255.0)
+    if isinstance(mean, tuple) or isinstance(std, tuple):
+        means, stds = (scaled.new_tensor(value).view(-1, 1, 1) for value in (mean, std))
+        return ((scaled.unsqueeze(1) - means) / stds).expand(-1, 3, -1, -1)
+    return scaled.sub_(mean).div_(std).unsqueeze(1).expand(-1, 3, -1, -1)
 
 
 def head_name(network: nn.Module) -> str:

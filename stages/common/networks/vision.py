@@ -19,4 +19,11 @@ except RuntimeError as error:
         torch.library.define(name, _BOXES)
     import torchvision
 
-__all__ = ["torchvision"]
+__all__ = ["imagenet_entry", "torchvision"]
+
+
+def imagenet_entry(architecture: str) -> torchvision.models.WeightsEnum:
+    """Return which of torchvision's weights of a network `imagenet` means: the study's, or the only ones there are."""
+    known = torchvision.models.get_model_weights(architecture)
+    entry: torchvision.models.WeightsEnum = getattr(known, "IMAGENET1K_V1", known.DEFAULT)  # the largest have others
+    return entry

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from stages.common.core.errors import PipelineError
 from stages.common.networks.bundle import KEY as BUNDLE_KEY
 from stages.common.networks.models import head_name
-from stages.common.networks.vision import torchvision
+from stages.common.networks.vision import imagenet_entry, torchvision
 
 VisionTransformer = torchvision.models.VisionTransformer
 interpolate_embeddings = torchvision.models.vision_transformer.interpolate_embeddings
@@ -81,8 +81,7 @@ def _coverage(architecture: str, weights: str, own: State, fitting: State, state
 
 
 def _imagenet(architecture: str) -> State:
-    known = torchvision.models.get_model_weights(architecture)
-    entry = getattr(known, "IMAGENET1K_V1", known.DEFAULT)  # the study's; the largest transformers have only others
+    entry = imagenet_entry(architecture)
     try:
         # torchvision's own loader: it takes the file from its cache or the network, and checks its hash
         state: State = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
@@ -112,8 +111,18 @@ def _fitted_positions(network: nn.Module, state: State) -> State:
 
 
 def _local(path: Path, architecture: str, sha256: str | None) -> State:
+    file, digest = file_of(path, architecture, sha256)
+    return _read_state(file, architecture, digest)
+
+
+def file_of(path: Path, architecture: str, sha256: str | None) -> tuple[Path, str | None]:
+    """Return which file holds a network's weights, and its expected hash: `path` itself, or one of that folder.
+
+    Raises:
+        PipelineError: the folder's list has another hash, or not one file of that network.
+    """
     if not path.is_dir():
-        return _read_state(path, architecture, sha256)
+        return path, sha256
     listed = _listed(path / LIST, sha256)
     mine = [name for name in listed if Path(name).stem == architecture]
     if len(mine) != 1:
@@ -121,7 +130,7 @@ def _local(path: Path, architecture: str, sha256: str | None) -> State:
             f"{path / LIST}: expected one file named {architecture}.safetensors or .pth, got {mine or 'none'} among "
             f"{', '.join(listed) or 'no files'}."
         )
-    return _read_state(path / mine[0], architecture, listed[mine[0]])
+    return path / mine[0], listed[mine[0]]
 
 
 def _listed(path: Path, sha256: str | None) -> dict[str, str]:
