@@ -20,7 +20,7 @@ from stages.common.core.errors import PipelineError
 from stages.common.core.files import replacing, write_text
 from stages.common.core.params import PARAMS_FILE
 from stages.common.core.yaml_file import load_yaml
-from stages.common.networks.weights import LIST, RANDOM
+from stages.common.networks.weights_file import LIST, RANDOM
 
 ROOT = Path("weights")
 PROTOCOL = "patient"  # the epoch that is kept is chosen by infants that were not trained on

@@ -25,8 +25,9 @@ from experiments.overrides import Content
 from experiments.plan import plan, read_file, read_profile
 from experiments.pretrain import Size, pretrain, sha256_of
 from stages.common.core.errors import PipelineError, run
-from stages.common.core.params import PARAMS_FILE, load_yaml
-from stages.common.networks.weights import IMAGENET, LIST, RANDOM
+from stages.common.core.params import PARAMS_FILE
+from stages.common.core.yaml_file import load_yaml
+from stages.common.networks.weights_file import IMAGENET, LIST, RANDOM
 
 TRANSFER = Kind("transfer")
 GIVEN = "given"  # in profiles/transfer.yaml: what --weights names

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from stages.common.core.params import Strict, one_entry
 from stages.common.labels import Imbalance, Label, LabelName
-from stages.common.networks.weights import IMAGENET, RANDOM
+from stages.common.networks.weights_file import IMAGENET, RANDOM
 from stages.common.preprocessing import Preprocess
 from stages.common.variants import VARIANT_NAMES
 from stages.train.recipe import Recipe

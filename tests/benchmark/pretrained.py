@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.networks.weights import LIST
+from stages.common.networks.weights_file import LIST
 from stages.common.variants import VARIANT_NAMES
 from tests.benchmark.controls import mean_auc
 from tests.workspace import ROOT, copy_project, read_params_file, set_params, stage

@@ -5,7 +5,7 @@ from typing import Any
 
 from stages.common.networks.bundle import Bundle, description_in
 from stages.common.networks.vision import imagenet_entry
-from stages.common.networks.weights import IMAGENET, RANDOM, file_of
+from stages.common.networks.weights_file import IMAGENET, RANDOM, file_of
 from stages.common.preprocessing import Preprocess
 
 NORMALISATION = ("mean", "std")  # a network takes over its weights' own; pictures are cut and prepared for all alike

@@ -3,7 +3,6 @@
 Weights are read as safetensors or with torch's weights-only reader: nothing is ever unpickled.
 """
 
-import hashlib
 import io
 import json
 import re
@@ -22,15 +21,13 @@ from stages.common.core.errors import PipelineError
 from stages.common.networks.bundle import KEY as BUNDLE_KEY
 from stages.common.networks.models import head_name
 from stages.common.networks.vision import imagenet_entry, torchvision
+from stages.common.networks.weights_file import IMAGENET, RANDOM, checked, file_of
 
 VisionTransformer = torchvision.models.VisionTransformer
 interpolate_embeddings = torchvision.models.vision_transformer.interpolate_embeddings
 
-RANDOM, IMAGENET = "random", "imagenet"
-LIST = "SHA256SUMS"  # in a folder of weights: a line a file, as sha256sum writes it
 SEVERAL = 3  # tensors that a message names
 MESSAGE = 300  # characters of a reader's own words
-HASH = re.compile(r"[0-9a-f]{64}")
 State = dict[str, Tensor]
 # What torch, its weights-only reader, zipfile and the parser of JSON raise on damaged files (found by flipping bytes)
 DAMAGE = (
@@ -115,52 +112,8 @@ def _local(path: Path, architecture: str, sha256: str | None) -> State:
     return _read_state(file, architecture, digest)
 
 
-def file_of(path: Path, architecture: str, sha256: str | None) -> tuple[Path, str | None]:
-    """Return which file holds a network's weights, and its expected hash: `path` itself, or one of that folder.
-
-    Raises:
-        PipelineError: the folder's list has another hash, or not one file of that network.
-    """
-    if not path.is_dir():
-        return path, sha256
-    listed = _listed(path / LIST, sha256)
-    mine = [name for name in listed if Path(name).stem == architecture]
-    if len(mine) != 1:
-        raise PipelineError(
-            f"{path / LIST}: expected one file named {architecture}.safetensors or .pth, got {mine or 'none'} among "
-            f"{', '.join(listed) or 'no files'}."
-        )
-    return path / mine[0], listed[mine[0]]
-
-
-def _listed(path: Path, sha256: str | None) -> dict[str, str]:
-    """Return file name -> SHA-256 of a list as sha256sum writes it, itself known by `sha256`."""
-    lines = _checked(path, sha256).decode(errors="replace").splitlines()
-    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
-    if any(len(pair) != 2 or not HASH.fullmatch(pair[0]) for pair in pairs):
-        raise PipelineError(f"{path}: expected lines `hash  file` as sha256sum writes them, got others.")
-    return {name.removeprefix("*"): digest for digest, name in pairs}
-
-
-def _checked(path: Path, sha256: str | None) -> bytes:
-    """Return a file's bytes if their hash is the one expected."""
-    if not path.is_file():
-        raise PipelineError(
-            f"params.yaml: train.weights: expected {RANDOM}, {IMAGENET}, a file or a folder with {LIST}, got "
-            f"{str(path)!r}: no such file."
-        )
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise PipelineError(
-            f"params.yaml: train.weights_sha256: expected the SHA-256 of {path.name}, which is {found}, got {sha256}. "
-            "If this is the file you mean, copy the hash: it makes other content another experiment."
-        )
-    return content
-
-
 def _read_state(path: Path, architecture: str, sha256: str | None) -> State:
-    content = _checked(path, sha256)
+    content = checked(path, sha256)
     try:
         state: State = load(content) if path.suffix == ".safetensors" else _unpacked(content)
         said = _architecture_said(content) if path.suffix == ".safetensors" else None
