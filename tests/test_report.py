@@ -791,7 +791,6 @@ def test_the_checklists_say_how_the_networks_learnt(
     assert loss in found["loss"]
     assert learns in found["learns"]
     assert imbalance in found["imbalance"]
-    assert not found["folds_on"]
 
 
 # ---- dvc.yaml
