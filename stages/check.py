@@ -31,7 +31,7 @@ from stages.common.core.progress import in_parallel
 from stages.common.core.tables import SIDES
 from stages.common.demands import named_labels, unfilled
 from stages.common.labels import unknown_labels
-from stages.common.protocols import FoldKey, Nothing, Protocol
+from stages.common.protocols import FoldKey, Nothing, Protocol, without_bundles
 from stages.common.sheets import overview
 from stages.common.sheets.overview import Size, titled
 from stages.common.sheets.placement import Frames
@@ -143,7 +143,8 @@ def check(cohort: Path, params: Params) -> Report:
     reading = read_labels(cohort, [clip for clip in listing.rows if clip.name], frames, params)
     decoded = [clip for clip in listing.rows if clip.clip_id in sizes]
     doubles, twice = same_recordings((clip, sizes[clip.clip_id].recording) for clip in decoded)
-    stopping = [*wrong_name(cohort), *misnamed(params), *listing.problems, *too_few(listing.rows, params), *doubles]
+    stopping = [*wrong_name(cohort), *misnamed(params), *without_bundles(params.protocols, params.folds)]
+    stopping += [*listing.problems, *too_few(listing.rows, params), *doubles]
     stopping += [found for found in looked.values() if isinstance(found, Problem)]
     stopping += [finding.problem for finding in reading.stopping(params.label_merge)]
     labels = unite(reading, params).labels if reading.votes else None

@@ -439,7 +439,7 @@ class Made:
                 (*key, metric, patient, 0.7, 5)
                 for key in keys for metric in self.metrics() for patient in self.patients
             ],
-            "bedside_calibration": [(*key, "after", b / 4, b / 4, 9) for key in scored for b in range(5)],
+            "bedside_calibration": [(*key, "after", b / 4, b / 4, 9, 2) for key in scored for b in range(5)],
         }  # fmt: skip
         for name, rows in plots.items():
             write_table(self.root / f"metrics/plots/{name}.csv", pd.DataFrame(rows, columns=list(TABLES[name])))

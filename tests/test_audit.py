@@ -421,6 +421,22 @@ def test_a_file_that_is_no_table_is_one_message(tmp_path: Path) -> None:
         read_table(path)
 
 
+def test_metrics_in_per_cent_are_refused_one_by_one_before_the_arithmetic(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    block = "{FP: 10, FN: 5, block: {counts: {TN: 40, FP: 10, FN: 5, TP: 45}, metrics: {recall: '90'}}}"
+    metrics = "{accuracy: '85.0', precision: '0.82', f1: '1.000', specificity: '120'}"
+    counts = "counts: {TN: 40, FP: 10, FN: 5, TP: 45}"
+    path.write_text(f"source: x\ncolumns: {{A: {{{counts}, metrics: {metrics}, labels: {{cord: {block}}}}}}}\n")
+    with pytest.raises(PipelineError) as caught:
+        read_table(path)
+    said = str(caught.value)
+    assert "columns.A.metrics.accuracy: Value error, as a share of 1: 0.850, got '85.0'" in said
+    assert "columns.A.labels.cord.block.metrics.recall: Value error, as a share of 1: 0.90, got '90'" in said
+    assert "columns.A.metrics.specificity: Value error, a share of 1, got '120'" in said
+    assert said.count("Value error") == 3
+    assert "does not follow" not in said
+
+
 def test_a_claim_on_a_row_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     counts = "counts: {TN: 1, FP: 1, FN: 2, TP: 3}"

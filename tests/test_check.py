@@ -17,6 +17,7 @@ from stages import check, extract_frames
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import PipelineError
 from stages.common.core.params import read_params
+from stages.common.protocols import Nothing
 from stages.common.sheets.overview import Size
 from stages.common.sheets.settings import mistakes
 from stages.split import __main__ as split
@@ -255,6 +256,14 @@ def test_check_wants_the_patients_that_split_wants(patients: int, protocols: lis
     clips = [Clip(f"C00{place}", name, Path(), name, None, None, None) for place, name in enumerate(names)]
     checked = check.Params.model_validate({key: whole[key] for key in check.Params.model_fields})
     assert bool(check.too_few(clips, checked)) == refused
+
+
+def test_folds_alone_are_told_to_stop_the_run(tmp_path: Path) -> None:
+    cohort, folds = small_cohort(tmp_path / "mine"), {str(fold): Nothing() for fold in range(3)}
+    for protocols, stops in (({}, True), ({"patient": Nothing()}, False)):
+        report = check.check(cohort, settings().model_copy(update={"protocols": protocols, "folds": folds}))
+        assert report.stops == stops
+        assert ("Declare `patient: {}` beside folds." in report.text) == stops
 
 
 def test_two_patients_are_too_few(tmp_path: Path) -> None:

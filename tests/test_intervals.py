@@ -215,6 +215,22 @@ def test_without_a_patient_s_worth_patients_of_two_kinds_are_not_covered() -> No
     assert ((found[:, 0] <= 0.8) & (found[:, 1] >= 0.8)).mean() < 0.75
 
 
+@pytest.mark.parametrize(
+    ("times", "failing", "least", "most"), [(1, 0.15, 0.90, 1.0), (2, 0.15, 0.65, 0.80), (5, 0.1, 0.50, 0.65)]
+)
+def test_patients_who_fail_and_have_more_frames_are_covered_no_better_than_documented(
+    times: int, failing: float, least: float, most: float
+) -> None:
+    rng = np.random.default_rng([times, 8])
+    fails = rng.random((500, 8)) < failing
+    cases = np.where(fails, 60 * times, 60)
+    hits = rng.binomial(cases, np.where(fails, 0.0, 0.985))
+    truth = (1 - failing) * 0.985 / (failing * times + 1 - failing)  # of all frames there are
+    found = [proportion_interval(*pair, CONFIDENCE) for pair in zip(hits, cases, strict=True)]
+    held = np.mean([of.low <= truth <= of.high for of in found if of.low is not None and of.high is not None])
+    assert least <= held <= most
+
+
 def test_a_patient_is_worth_two_cases_at_most() -> None:
     alike = proportion_interval(np.full(8, 54), EVEN, CONFIDENCE)
     assert alike.effective == 16

@@ -92,7 +92,7 @@ def test_patients_apart_hold_and_near_counts_rise_with_the_bits(finished: Path, 
 
 def test_other_labels_and_only_patient_disjoint_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    params = PARAMS.replace("protocols: {frame: {}, patient: {}}", "protocols: {}")
+    params = PARAMS.replace("protocols: {frame: {}, patient: {}}", "protocols: {patient: {}}")
     leakage_workspace.build(tmp_path, params)
     path = tmp_path / "params.yaml"
     path.write_text(path.read_text().replace("cord: {column: CORD}, fluid: {column: FLUID}", "cord: {column: CORD}"))

@@ -165,6 +165,15 @@ def test_a_label_that_the_decision_names_must_be_there() -> None:
     )
 
 
+@pytest.mark.usefixtures("project")
+def test_folds_alone_are_refused_by_every_profile() -> None:
+    folds = {"folds": {"0": {}, "1": {}}}
+    assert mistakes.mistakes(SHIPPED | folds, [], "test") == []
+    (said,) = map(str, mistakes.mistakes(SHIPPED | folds | {"protocols": {}}, [], "test"))
+    assert said.startswith("params.yaml: protocols: none: expected a protocol beside folds")
+    assert said.endswith("Declare `patient: {}` beside folds.")
+
+
 def test_changes_are_a_line_each() -> None:
     after, _ = changed(SHIPPED, {"folds": 2, "epochs": 9, "architectures": {"vgg16": {"backbone_scale": 0.5}}}, "test")
     assert changes_text(SHIPPED, after).splitlines() == [

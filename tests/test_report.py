@@ -791,7 +791,6 @@ def test_the_checklists_say_how_the_networks_learnt(
     assert loss in found["loss"]
     assert learns in found["learns"]
     assert imbalance in found["imbalance"]
-    assert not found["folds_on"]
     assert found["standardised"] == "mean 0.485 and deviation 0.229"
     params["train"]["weights"] = "imagenet"
     assert learning(params)["standardised"].startswith("those that the given weights were learnt with")

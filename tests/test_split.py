@@ -429,6 +429,12 @@ def test_params_mistakes_come_together(workspace: Path) -> None:
         assert key in str(caught.value)
 
 
+def test_folds_without_a_protocol_beside_them_are_refused_before_anything_is_trained(workspace: Path) -> None:
+    (workspace / "params.yaml").write_text(PARAMS.replace("{frame: {}, patient: {}}", "{}"))
+    with pytest.raises(PipelineError, match=r"protocols: none: expected a protocol.*`patient: \{\}` beside folds"):
+        split.main()
+
+
 def test_shares_that_are_no_per_cents_of_a_whole_are_refused(workspace: Path) -> None:
     (workspace / "params.yaml").write_text(PARAMS.replace("test: 20", "test: 30"))
     with pytest.raises(

@@ -4,11 +4,12 @@ The form of published.yaml, and of our own tables before they are checked. Every
 a check that finds nothing to compare says so.
 """
 
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -17,6 +18,15 @@ from stages.common.core.params import Strict
 
 Count = Annotated[int, Field(ge=0)]
 Printed = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]  # as text: `0.9720` was rounded to four decimals
+
+
+def _share(printed: str) -> str:
+    if (value := Decimal(printed)) > 1:
+        raise ValueError(f"as a share of 1: {value.scaleb(-2)}" if value <= 100 else "a share of 1")
+    return printed
+
+
+Share = Annotated[Printed, AfterValidator(_share)]  # in per cent it would follow from no counts
 Metric = Literal["accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "roc_auc", "macro_f1"]
 
 
@@ -43,7 +53,7 @@ class Block(Strict):
     """What is printed of one label alone."""
 
     counts: Counts
-    metrics: dict[Metric, Printed] = Field(default_factory=dict)
+    metrics: dict[Metric, Share] = Field(default_factory=dict)
 
 
 class OfLabel(Strict):
@@ -58,7 +68,7 @@ class Column(Strict):
     """One model: micro averages and counts pooled over all labels, then label by label."""
 
     counts: Counts
-    metrics: dict[Metric, Printed] = Field(default_factory=dict)
+    metrics: dict[Metric, Share] = Field(default_factory=dict)
     labels: dict[str, OfLabel] = Field(default_factory=dict)
     misclassified: Count | None = None  # frames with at least one wrong label
 

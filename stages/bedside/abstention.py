@@ -12,6 +12,7 @@ from stages.common.evaluation.decision import GO, Decision, decide
 
 Content = dict[str, Any]
 SAVED = {"dangerous_saved": "dangerous", "futile_saved": "futile", "right_lost": "right"}
+FIGURES = ("vetoed_frames", *SAVED, "dangerous_infants_with", "dangerous_infants_without")
 
 
 def vetoes(decision: Decision) -> list[str]:
@@ -26,12 +27,15 @@ def without(decision: Decision, labels: list[str]) -> Decision | None:
 
 
 def abstention(of: Decided, decision: Decision) -> Content:
-    """Return which false GOs the veto saves and which right ones it loses; the expert's decision stays as it is."""
+    """Return which false GOs the veto saves and which right ones it loses; the expert's decision stays as it is.
+
+    Every figure is None where there is no veto, or nothing without it.
+    """
     labels = vetoes(decision)
     bold = without(decision, labels)
     if not labels or bold is None:
         why = "no label vetoes a GO" if not labels else "without the veto a GO would need nothing"
-        return {"labels": labels, "why": why}
+        return {"labels": labels, **dict.fromkeys(FIGURES), "why": why}
     free = decide(of.decider.said.astype(float), of.labels, bold)
     vetoed = (free == GO) & (of.decision != GO)
     costs = kinds(of.expert, free)

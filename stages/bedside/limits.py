@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from stages.bedside.verdict import exact_interval
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 
-PHANTOM = "Every number here was measured on simulated infants, and says nothing about real ones."
+PHANTOM = (
+    "Every number here was measured on simulated infants, and says nothing about real ones.",
+    "Where phantom.scale is below 1, a simulated sweep runs faster than life: seconds, runs and flicker are not those "
+    "of a scan.",
+)
 ALWAYS = (
     "GO names a candidate picture: not a level, and not a permission to puncture.",
     "A transverse frame carries no vertebral number: 'no cord in this picture' is not 'below the conus', which in "
@@ -38,7 +42,7 @@ def limits(cohort: str, tested: Mapping[str, Mapping[str, int]]) -> list[str]:
         cohort: its name; `phantom` is said aloud.
         tested: protocol -> how many `infants` were tested, and how many could show a `dangerous` and a `futile` GO.
     """
-    found = ([PHANTOM] if cohort == "phantom" else []) + list(ALWAYS)
+    found = [*(PHANTOM if cohort == "phantom" else ()), *ALWAYS]
     for protocol, of in tested.items():
         if protocol in PATIENT_DISJOINT:
             found += [_few(protocol, of["infants"], kind, of[kind]) for kind in ("dangerous", "futile")]

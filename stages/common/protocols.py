@@ -28,6 +28,14 @@ def declared(protocols: Mapping[Protocol, Nothing], folds: Mapping[FoldKey, Noth
     return chosen | ({LEAVE_ONE_OUT: list(folds)} if folds else {})
 
 
+def without_bundles(protocols: Mapping[Protocol, Nothing], folds: Mapping[FoldKey, Nothing]) -> list[Problem]:
+    """Return why folds alone cannot be explained: they write predictions alone, and `explain` looks into bundles."""
+    if protocols or not folds:
+        return []
+    expected = "a protocol beside folds, which leave no bundles for stage explain"
+    return [Problem("params.yaml: protocols", "none", expected, "{}", "Declare `patient: {}` beside folds.")]
+
+
 def models_of(
     protocol: str, architectures: Iterable[str], baselines: Iterable[str], sequences: Iterable[str]
 ) -> list[str]:

@@ -11,6 +11,8 @@ from stages.report.sections.cautions import rests_on
 from stages.report.sections.verdict import CHOSEN
 from stages.report.wording import count, interval, listed, percent, words
 
+NO_HEATMAPS = "heatmaps (no network was explained that has a late convolutional map)"
+
 
 def facts(data: Data) -> dict[str, Any]:
     """Return name -> what the sentences of card.html and of the checklists may quote; None where not estimable.
@@ -18,8 +20,8 @@ def facts(data: Data) -> dict[str, Any]:
     `lacking` holds fact -> what is missing, of those facts that consist of many figures.
     """
     known = {**_declared(data), **learning(data.params), **_trained(data), **_measured(data), **_labelled(data)}
-    lacking = unbounded(data)
-    return known | {"accuracy_bounds": None if lacking else "all", "lacking": {"accuracy_bounds": lacking}}
+    lacking = {"accuracy_bounds": unbounded(data), "heatmaps": NO_HEATMAPS}
+    return known | {"accuracy_bounds": None if lacking["accuracy_bounds"] else "all", "lacking": lacking}
 
 
 def _declared(data: Data) -> dict[str, Any]:
@@ -40,9 +42,12 @@ def _declared(data: Data) -> dict[str, Any]:
         "other_models": _other_models(params),
         "sees": _sees(params),
         "protocols": listed([words(name) for name in data.protocols]),
+        "bundled": listed([words(name) for name in params["protocols"]]),
         "crop": "stated by DICOM or clips.csv, else found by what moves"
         if frames["crop"] == "auto"
         else "not cut out, unless clips.csv states it",
+        # as stages/common/clips/cine.py decides
+        "covers_lettering": {"always": True, "never": False}.get(frames["cover_lettering"], not data.is_phantom),
         "stride": frames["stride"],
         "max_frames": frames["max_frames"],
         "method": params["preprocess"]["method"],
@@ -126,6 +131,8 @@ def _measured(data: Data) -> dict[str, Any]:
         "no_dangerous": harm.get("why") or "the verdict's way chooses no model",
         "dangerous_interval": f"95 % interval {bounds}" if bounds else None,
         "winner_sentence": ways_of_choosing(data),
+        "heatmaps": listed([*dict.fromkeys(of["model"] for of in data.results["explain"]["models"] if of["layer"])])
+        or None,
         "heat_known": any(of.get("heat_inside_mask") is not None for of in data.results["explain"]["summary"]),
         "certificate_sentence": _certificate(data),
     }

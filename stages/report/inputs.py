@@ -37,7 +37,16 @@ TABLES: dict[str, Sequence[str]] = {
     "labels": ("clip_id", "label", "positive", "negative", "unknown", "share"),
     "evidence_intervals": ("protocol", "model", "metric", "kind", "value", "low", "high", "patients"),
     "evidence_patients": ("protocol", "model", "metric", "patient", "value", "cases"),
-    "bedside_calibration": ("protocol", "model", "label", "stage", "mean_probability", "observed", "frames"),
+    "bedside_calibration": (
+        "protocol",
+        "model",
+        "label",
+        "stage",
+        "mean_probability",
+        "observed",
+        "frames",
+        "patients",
+    ),
     "bedside_timelines": (
         "protocol",
         "model",

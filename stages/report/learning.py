@@ -10,8 +10,7 @@ def learning(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of the training that depend on what is switched on.
 
     Returns:
-        `standardised`, `loss`, `learns` and `imbalance` as parts of sentences; `folds_on`, whether leave one patient
-        out is.
+        `standardised`, `loss`, `learns` and `imbalance` as parts of sentences.
     """
     train = params["train"]
     return {
@@ -19,7 +18,6 @@ def learning(params: Mapping[str, Any]) -> dict[str, Any]:
         "loss": _loss(train["imbalance"]),
         "learns": _learns(train),
         "imbalance": _imbalance(train["imbalance"]),
-        "folds_on": bool(params["folds"]),
     }
 
 

@@ -21,11 +21,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.common.allocation import stratified_sides
-from stages.common.core.errors import PipelineError, run
+from stages.common.core.errors import PipelineError, raise_all, run
 from stages.common.core.files import replacing, write_json
 from stages.common.core.params import read_params
 from stages.common.core.tables import SIDES, SPLIT_COLUMNS, write_table
-from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT, without_bundles
 from stages.common.truth import read_labels
 from stages.split.params import Params
 from stages.split.patient_folds import assign_folds
@@ -154,6 +154,7 @@ def main() -> None:
         raise PipelineError(
             "params.yaml: no split protocol is declared: add `frame: {}` to protocols or keys to folds."
         )
+    raise_all(without_bundles(params.protocols, params.folds), "params.yaml has mistakes")
     frames = read_labels(LABELS, list(params.labels))
     parts: dict[str, list[pd.DataFrame]] = {}
     for protocol, fold, sides in splits(frames, params):

@@ -28,7 +28,7 @@ from stages.common.evaluation.predictions import (
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.features import TEXTURE, unknown_features
 from stages.common.labels import LabelName
-from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of, read_split
+from stages.common.protocols import FoldKey, Nothing, Protocol, declared, models_of, read_split, without_bundles
 from stages.common.truth import read_labels
 
 PREDICTIONS = Path("data/predictions")
@@ -110,7 +110,10 @@ def clear_undeclared(params: Declared) -> None:
 
 
 def contradictions(params: Declared) -> list[Problem]:
-    """Return what no single entry shows: names used twice or reserved, features that nothing makes, a seed repeated."""
+    """Return what no single entry shows.
+
+    Names used twice or reserved, features that nothing makes, a seed repeated, folds without a protocol beside them.
+    """
     names = [*params.architectures, *params.baselines, *params.sequences]
     where = "params.yaml: architectures, baselines, sequences"
     found = [
@@ -123,7 +126,7 @@ def contradictions(params: Declared) -> list[Problem]:
     if str(params.seed) in params.seeds:
         expected = f"others than `seed`, which is {params.seed}"
         found.append(Problem("params.yaml: seeds", "the same seed twice", expected, str(params.seed), "Remove it."))
-    return found
+    return found + without_bundles(params.protocols, params.folds)
 
 
 def operations_of(params: Declared) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from stages.common.protocols import LEAVE_ONE_OUT
+from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
 from stages.report.charts import DASHED, SOFT, Chart, finished, palette, values, with_another
 from stages.report.inputs import BASELINES, Data
 from stages.report.sections.verdict import CHOSEN
@@ -21,6 +21,7 @@ def section(data: Data) -> dict[str, Any]:
     models = {name: of for name, of in found["models"].items() if name not in BASELINES and "dangerous" in of}
     return {
         "protocol": protocol,
+        "apart": protocol in PATIENT_DISJOINT,
         "choosing_rows": found["choosing_rows"],
         "caps": bedside["settings"]["operating_point"]["caps"],
         "reliability": [chart for label in data.labels if (chart := _reliability(data, protocol, label))],
@@ -91,7 +92,7 @@ def _from_to(of: Mapping[str, int], protocol: str) -> str:
 def _reliability(data: Data, protocol: str, label: str) -> Chart | None:
     table = data.tables["bedside_calibration"]
     chosen = (table["protocol"] == protocol) & (table["label"] == label) & (table["stage"] == "after")
-    rows = table.loc[chosen, ["model", "mean_probability", "observed", "frames"]].dropna()
+    rows = table.loc[chosen, ["model", "mean_probability", "observed", "frames", "patients"]].dropna()
     if rows.empty:
         return None
     unit, scale = alt.Scale(domain=[0, 1]), with_another(palette(data.models[len(BASELINES) :], ()), CHOSEN)
@@ -103,7 +104,7 @@ def _reliability(data: Data, protocol: str, label: str) -> Chart | None:
         color=alt.Color("model:N", scale=scale),
     )
     points = base.mark_circle(opacity=0.9).encode(
-        size=alt.Size("frames:Q", legend=None), tooltip=["model:N", "frames:Q"]
+        size=alt.Size("frames:Q", legend=None), tooltip=["model:N", "frames:Q", "patients:Q"]
     )
     says = (
         f"Reliability of {words(label)} under protocol {words(protocol)}: share of yes against probability, by model."

@@ -9,6 +9,7 @@ import numpy as np
 from stages.common.evaluation.decision import DECISIONS, UNKNOWN, Decision, decide
 from stages.report.inputs import Data, threshold_words
 from stages.report.pictures import WITHHELD, data_uri
+from stages.report.wording import listed, words
 
 Entry = Mapping[str, Any]
 WHOSE = ("protocol", "model", "frame_id")
@@ -21,6 +22,7 @@ def section(data: Data) -> dict[str, Any]:
     fitting = pictured(figures, data.params["report"]["gallery_pictures"]) if data.shows_pixels else 0
     return {
         "rule": found["rule"],
+        "left_out": left_out(data),
         "threshold": threshold_words(data),
         "models": found["models"],
         "summary": found["summary"],
@@ -29,6 +31,18 @@ def section(data: Data) -> dict[str, Any]:
         "withheld": None if data.shows_pixels else WITHHELD,
         "answered": bool(data.results["label_review"]["answers"]),
     }
+
+
+def left_out(data: Data) -> str | None:
+    """Return why the headline's errors are not among those shown; None where they are, or where none are."""
+    headline = data.results["bedside"]["headline_protocol"]
+    shown = list(dict.fromkeys(words(of["protocol"]) for of in data.results["explain"]["models"]))
+    if not shown or words(headline) in shown:
+        return None
+    return (
+        f"The errors of the headline, {words(headline)}, are not here: its folds write predictions alone, and leave no "
+        f"network to look into. These are under protocol {listed(shown)}."
+    )
 
 
 def figures_of(data: Data) -> list[dict[str, Any]]:
