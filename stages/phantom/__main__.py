@@ -21,7 +21,8 @@ from stages.common.core.tables import write_table
 from stages.phantom.overlay import compose, draw_overlay
 from stages.phantom.params import Params, Phantom
 from stages.phantom.plan import ClipPlan, plan_cohort
-from stages.phantom.render import make_scanner, render_sector
+from stages.phantom.render import render_sector
+from stages.phantom.scanner import make_scanner
 from stages.phantom.truth import draw_mask, list_boxes, truth_table
 from stages.phantom.video import write_video
 from stages.phantom.workbook import clean_sheet, messy_sheets, write_workbook

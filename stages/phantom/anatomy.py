@@ -44,6 +44,22 @@ class Clump:
 
 
 @dataclass(frozen=True)
+class Side:
+    """What one half of the spine has of its own: no infant is symmetric, and no probe is held so."""
+
+    slope: float  # factor on the laminae's slope
+    bone_db: float  # added to their echo
+    muscle_db: float
+    facet_mm: float  # midline to the joint's cap
+    facet_drop_mm: float  # how much deeper than the laminae it lies
+    facet_share: float  # 0: no cap to be seen
+    flank_x_mm: float  # midline to the middle of what lies beside the spine
+    flank_y_mm: float
+    flank_r_mm: float
+    flank_db: float
+
+
+@dataclass(frozen=True)
 class Patient:
     name: str
     seed: int
@@ -75,6 +91,7 @@ class Patient:
     stretch_mm: float  # irregularity of all shapes
     collection: Collection | None
     clumps: tuple[Clump, ...]
+    sides: tuple[Side, Side]  # left, right in the picture
 
     @property
     def apex_mm(self) -> float:
@@ -97,11 +114,19 @@ def draw_patient(name: str, seed: int, phantom: Phantom) -> Patient:
         cord_rx_mm=sac_rx * between(0.76, 0.87), cord_flatness=between(0.85, 1.0), conus_mm=between(9.0, 14.0),
         level_mm=level, level_phase_mm=between(0, level), gap_min_mm=between(0.7, 2.0), gap_max_mm=between(6.0, 8.0),
         open_share=between(0.55, 0.72), lamina_slope=between(0.45, 0.8), lamina_db=between(18, 30),
-        cartilage_db=between(1, 5), rim_mm=between(0.9, 1.6), muscle_db=between(-15, -9), fat_db=between(-3, 2),
-        cord_db=between(-19, -13), root_db=between(-10, -3), bone_db=between(13, 21), rim_db=between(-4, 2),
+        cartilage_db=between(1, 5), rim_mm=between(0.9, 1.6), muscle_db=between(-14, -6), fat_db=between(-3, 2),
+        cord_db=between(-18, -12), root_db=between(-10, -3), bone_db=between(13, 19), rim_db=between(-4, 2),
         body_db=between(6, 12), loss_db_per_mm=between(0.5, 0.9), stretch_mm=between(0.45, 0.85),
         collection=_draw_collection(rng, phantom.collection_share), clumps=_draw_clumps(rng, phantom.mimic_share),
+        sides=_draw_sides(keyed_rng(seed, name, "sides")),
     )  # fmt: skip
+
+
+def _draw_sides(rng: np.random.Generator) -> tuple[Side, Side]:
+    low = np.array([0.75, -5, -2.5, 8.2, 0.4, 0.0, 16.0, 15, 5.0, -14])
+    high = np.array([1.30, 2, 2.5, 11.0, 2.4, 1.0, 24.0, 24, 10.0, -7])
+    left, right = rng.uniform(low, high, (2, len(low))).tolist()
+    return Side(*left), Side(*right)
 
 
 def _draw_collection(rng: np.random.Generator, share: float) -> Collection | None:
@@ -138,6 +163,23 @@ def window_half_mm(patient: Patient, z_mm: Array) -> Array:
     """Half width of the acoustic window between the laminae."""
     openness = window_openness(patient, z_mm)
     return patient.gap_min_mm + (patient.gap_max_mm - patient.gap_min_mm) * openness
+
+
+@dataclass(frozen=True)
+class Flank:
+    """Round organ beside the spine in one plane: middle (from the midline), half axes, and echo inside."""
+
+    x_mm: float
+    y_mm: float
+    rx_mm: float
+    ry_mm: float
+    echo_db: float
+
+
+def flank_at(side: Side, z_mm: float) -> Flank:
+    """It swells and shrinks along the spine, and moves a little."""
+    size = side.flank_r_mm * (0.75 + 0.25 * np.sin(z_mm / 12 + side.flank_x_mm))
+    return Flank(side.flank_x_mm + np.sin(z_mm / 8), side.flank_y_mm, size, 0.8 * size, side.flank_db)
 
 
 def collection_mm(patient: Patient, z_mm: Array) -> Array:

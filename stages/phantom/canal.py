@@ -51,6 +51,8 @@ class Roots:
     y: Array
     r: Array
     db: Array
+    long: Array  # length / width of the section: the plane cuts some roots aslant
+    turn_rad: Array
 
 
 def roots_at(patient: Patient, z_mm: float, gravity: tuple[float, float], time_s: float) -> Roots:
@@ -60,14 +62,17 @@ def roots_at(patient: Patient, z_mm: float, gravity: tuple[float, float], time_s
     unit = _around_cord(unit, canal)
     unit = _clumped(patient, unit, z_mm, gravity, canal)
     rng = keyed_rng(patient.seed, patient.name, "root size")
-    radius, level = 0.2 + 0.45 * rng.uniform(0, 1, N_ROOTS) ** 2, rng.uniform(-8, 4, N_ROOTS)
+    radius, level = 0.2 + 0.45 * rng.uniform(0, 1, N_ROOTS) ** 2, rng.uniform(-13, 5, N_ROOTS)
     phase = rng.uniform(0, 1, N_ROOTS)
+    long, turn = rng.uniform(1.0, 2.6, N_ROOTS), rng.normal(0, 0.6, N_ROOTS)
     beat = PULSE_MM * np.sin(2 * np.pi * (PULSE_HZ * time_s + 0.15 * phase))
     return Roots(
         canal.sac_x + unit[:, 0] * canal.sac_rx,
         canal.sac_y + unit[:, 1] * canal.sac_ry + beat,
         radius,
         level,
+        long,
+        turn,
     )
 
 

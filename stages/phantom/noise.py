@@ -21,6 +21,7 @@ TISSUE_MM = ((-36.0, 36.0), (-4.0, 46.0))  # x and y range that a field covers
 SCATTER_MM = (0.12, 0.07)  # pitch across and in depth: finer than the resolution cell
 SCATTER_STEP_MM = 0.9  # elevational correlation: slice thickness at the focus
 FIBRE_MM = (0.24, 0.16)
+GRAINS = ((1.7, 0.8), (9.0, 6.0), (3.5, 0.9))  # streaks, patches, sheets: sigma across and in depth, in pitches
 FIBRE_STEP_MM = 5.0  # muscle fibres and septa run along the spine
 SHAPE_MM = (6.5, 5.5)
 SHAPE_STEP_MM = 9.0
@@ -42,12 +43,11 @@ def scatter_plane(seed: int, name: str, number: int) -> Field:
 
 @lru_cache(maxsize=6)
 def fibre_plane(seed: int, name: str, number: int) -> Field:
-    """Layered texture of muscle and fat, (rows, columns, 2): fine streaks and coarse patches, unit variance."""
+    """Texture of muscle and fat, (rows, columns, 3): fine streaks, coarse patches, long sheets; unit variance."""
     rng = keyed_rng(seed, name, "fibre", number)
-    noise = rng.standard_normal((*grid_size(FIBRE_MM), 2), dtype=np.float32)
-    streaks = cv2.GaussianBlur(noise[..., 0], (0, 0), sigmaX=3.6, sigmaY=0.9)
-    patches = cv2.GaussianBlur(noise[..., 1], (0, 0), sigmaX=9.0, sigmaY=6.0)
-    return np.stack([streaks / streaks.std(), patches / patches.std()], axis=2)
+    noise = rng.standard_normal((*grid_size(FIBRE_MM), 3), dtype=np.float32)
+    grains = [cv2.GaussianBlur(noise[..., i], (0, 0), sigmaX=x, sigmaY=y) for i, (x, y) in enumerate(GRAINS)]
+    return np.stack([grain / grain.std() for grain in grains], axis=2)
 
 
 @lru_cache(maxsize=6)

@@ -17,6 +17,7 @@ Frame = NDArray[np.uint8]
 RULER_BGR = (113, 168, 165)  # measured on the study's frames
 ARROW_BGR = (20, 235, 250)
 FOCI_MM = (5.8, 13.9)
+SLANT, FINE = 0.25, 8  # of the maker's mark: shear, and how much larger it is drawn
 BAR = (0.018, 0.048, 0.13, 0.385)  # left, right, top, bottom as shares of width and height
 
 
@@ -37,11 +38,18 @@ def compose(sector: NDArray[np.uint8], overlay: Frame, view: View) -> Frame:
 
 
 def _mark(overlay: Frame, view: View) -> None:
+    """Maker's mark, bold and slanted: drawn large, sheared, and shrunk into place."""
     unit = view.height_px / 352
-    left = max(2, view.left_px - round(19 * unit))
-    for row, (text, shift) in enumerate((("PH", 0), ("Le", 3))):
-        at = (left + round(shift * unit), round((14 + 11 * row) * unit))
-        _write(overlay, text, at, 0.36 * unit, (235, 235, 235))
+    size = (round(26 * unit), round(30 * unit))  # width, height
+    large = np.zeros((30 * FINE, 26 * FINE), np.uint8)
+    for text, x, y, scale, bold in (("PH", 5, 12, 0.40, 1.3), ("Le", 9, 23, 0.30, 0.9)):
+        cv2.putText(large, text, (x * FINE, y * FINE), cv2.FONT_HERSHEY_SIMPLEX, scale * FINE, 235, round(bold * FINE),
+                    cv2.LINE_AA)  # fmt: skip
+    slant = np.array([[1, -SLANT, SLANT * 15 * FINE], [0, 1, 0]])
+    mark = cv2.resize(cv2.warpAffine(large, slant, large.shape[::-1]), size, interpolation=cv2.INTER_AREA)
+    top, left = 2, max(0, view.left_px - round(21 * unit))
+    place = overlay[top : top + size[1], left : left + size[0]]
+    np.maximum(place, mark[..., None], out=place)
 
 
 def _write(overlay: Frame, text: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:

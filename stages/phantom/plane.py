@@ -28,8 +28,9 @@ class Slice:
 
     x: Map
     y: Map
-    streaks: Map
-    patches: Map
+    streaks: Map  # fine fibres, unit variance
+    patches: Map  # coarse, unit variance
+    sheets: Map  # long thin layers, unit variance
     echo_db: Map  # diffuse scatter
     shine_db: Map  # interfaces that mirror the beam, without speckle
     loss: Map
@@ -39,16 +40,26 @@ class Slice:
         self.echo_db += (level - self.echo_db) * mask
         self.shine_db += (NO_SHINE_DB - self.shine_db) * mask
 
-    def line(self, level: Map | float, distance: Map, width_mm: float) -> None:
-        """Add a bright interface along `distance` = 0; partly mirror, partly rough."""
+    def line(self, level: Map | float, distance: Map, width_mm: float, rough_db: float = -5) -> None:
+        """Add a bright interface along `distance` = 0: a mirror that scatters `rough_db` of what it reflects."""
         ridge = level - 12 * (distance / np.float32(width_mm)) ** 2
         np.maximum(self.shine_db, ridge, out=self.shine_db)
-        np.maximum(self.echo_db, ridge - 3, out=self.echo_db)
+        np.maximum(self.echo_db, ridge + np.float32(rough_db), out=self.echo_db)
 
 
 def inside(depth: Map, edge_mm: float = EDGE_MM) -> Map:
     """Soft step: 1 where `depth` (mm inwards from a border) is positive."""
     return np.clip(0.5 + depth / np.float32(2 * edge_mm), 0, 1)
+
+
+def by_side(plane: Slice, left: float, right: float) -> Map:
+    """`left` on the left of the midline, `right` on its right, and a passage of 2 mm between them."""
+    return np.float32(left) + np.float32(right - left) * inside(plane.x, 1.0)
+
+
+def facing(plane: Slice, y: Array, ry: Array) -> Map:
+    """0 where a round wall about depth `y` runs along the beam, 1 where the beam meets it squarely."""
+    return np.minimum(np.abs(plane.y - np.float32(y)) / np.float32(ry), 1) ** 2
 
 
 def ellipse_radius(plane: Slice, x: Array, y: Array, rx: Array, ry: Array) -> Map:
@@ -68,6 +79,6 @@ def deformed_plane(patient: Patient, view: View, pose: Pose, z_mm: float) -> Sli
     echo = np.full(size, -6, np.float32) + 3 * fibre[..., 1]
     loss = np.full(size, patient.loss_db_per_mm, np.float32)
     shine = np.full(size, NO_SHINE_DB, np.float32)
-    ragged = 0.22 * fibre[..., 1] + 0.08 * fibre[..., 0]  # borders follow the fibres
+    ragged = 0.3 * fibre[..., 1] + 0.08 * fibre[..., 0]  # borders follow the fibres
     x, y = x + wobble[..., 0] + ragged, y + wobble[..., 1] + ragged
-    return Slice(x, y, fibre[..., 0], fibre[..., 1], echo, shine, loss)
+    return Slice(x, y, fibre[..., 0], fibre[..., 1], fibre[..., 2], echo, shine, loss)

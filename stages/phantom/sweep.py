@@ -23,7 +23,8 @@ class Settings:
     depth_mm: float
     gain_db: float
     noise_db: float  # electronic noise, relative to fat
-    haze_db: float  # side lobes and reverberation, relative to their source
+    haze_db: float  # side lobes, relative to their source
+    trail_db: float  # reverberation behind an echo, relative to it
     position: str
     offset_mm: float  # usual distance from the midline
     tilt_rad: float  # usual rotation of the spine in the picture
@@ -58,12 +59,13 @@ def draw_settings(clip: str, seed: int, phantom: Phantom) -> Settings:
     return Settings(
         depth_mm=float(rng.choice(depths)),
         gain_db=float(rng.uniform(phantom.gain_db.min, phantom.gain_db.max)),
-        noise_db=float(rng.uniform(-44, -34)),
-        haze_db=float(rng.uniform(-28, -18)),
+        noise_db=float(rng.uniform(-48, -37)),
+        haze_db=float(rng.uniform(-25, -16)),
         position=_position(clip, rng),
         offset_mm=float(rng.normal(0, 1.8)),
         tilt_rad=float(rng.normal(0, 0.08)),
         pressure=float(rng.uniform(0.93, 1.0)),
+        trail_db=float(rng.uniform(-25, -16)),
     )
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.phantom.bone import bone_mask
 from stages.phantom.canal import canal_at
 from stages.phantom.plan import ClipPlan
 from stages.phantom.plane import deformed_plane, ellipse_radius
 from stages.phantom.render import pose_at
 from stages.phantom.sweep import SPELLS
-from stages.phantom.tissue import bone_mask
 from stages.phantom.view import View
 
 CLASSES = {"sac": 1, "cord": 2, "bone": 3}  # grey values of masks/<clip>.mkv; 0 is none of them

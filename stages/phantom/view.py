@@ -49,6 +49,11 @@ class View:
         return (self.width_px - self.columns) // 2
 
     @property
+    def depths_mm(self) -> NDArray[np.float32]:
+        """Depth of each row's middle, (rows, 1)."""
+        return (np.arange(self.rows, dtype=np.float32)[:, None] + 0.5) / np.float32(self.px_per_mm)
+
+    @property
     def sector(self) -> tuple[slice, slice]:
         """Index of the sector in a frame (height, width)."""
         return slice(self.top_px, self.top_px + self.rows), slice(self.left_px, self.left_px + self.columns)

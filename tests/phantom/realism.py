@@ -21,7 +21,8 @@ from stages.common.core.params import PARAMS_FILE, read_params
 from stages.phantom.overlay import compose, draw_overlay
 from stages.phantom.params import Layout, Params
 from stages.phantom.plan import plan_cohort
-from stages.phantom.render import make_scanner, render_sector
+from stages.phantom.render import render_sector
+from stages.phantom.scanner import make_scanner
 
 SIDE_PX, SCREEN_PX = 224, 385  # what the study's loader made of a frame; what its notebook showed
 CENTRE = (slice(0.02, 0.88), slice(0.20, 0.80))  # rows, columns clear of the overlays, shares of the frame
@@ -102,13 +103,14 @@ def main() -> None:
     arguments = parser.parse_args()
     panels = [find_panel(cv2.imread(str(path))) for path in sorted(arguments.folder.glob("*.png"))]
     reference = pd.DataFrame([measure(reference_grey(panel)) for panel in panels])
-    phantom = pd.DataFrame(
-        [measure(as_seen(frame)) for _, frame in phantom_frames(read_params(Params, arguments.params), 24, 3)]
-    )
+    frames = phantom_frames(read_params(Params, arguments.params), 24, 3)
+    phantom = pd.DataFrame([measure(as_seen(frame)) for _, frame in frames])
+    usable = ["bad_quality" not in ticks for ticks, _ in frames]
     low, high = reference.min(), reference.max()
+    within = (phantom >= low) & (phantom <= high)
     table = pd.DataFrame({"reference min": low, "reference max": high, "phantom p10": phantom.quantile(0.1),
                           "phantom median": phantom.median(), "phantom p90": phantom.quantile(0.9),
-                          "share within": ((phantom >= low) & (phantom <= high)).mean()})  # fmt: skip
+                          "share within": within.mean(), "of the usable": within[usable].mean()})  # fmt: skip
     print(table.round(2).to_string())
 
 

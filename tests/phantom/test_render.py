@@ -10,7 +10,8 @@ import pytest
 from stages.phantom.anatomy import cord_radius_mm, window_half_mm
 from stages.phantom.canal import canal_at, roots_at
 from stages.phantom.plan import ClipPlan, plan_cohort
-from stages.phantom.render import make_scanner, render_sector
+from stages.phantom.render import render_sector
+from stages.phantom.scanner import make_scanner
 from stages.phantom.truth import draw_mask
 from stages.phantom.view import Pose, View
 from tests.phantom.conftest import make_params
