@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-from stages.common.sheets.csv_file import delimiter_of
+from stages.common.clips.delimiter import delimiter_of
 
 MARK = "\ufeff"  # Excel's 'CSV UTF-8' begins with it; it belongs to no cell
 
@@ -26,7 +26,7 @@ def without_rows(
     """
     mark, body = (MARK, text[1:]) if text.startswith(MARK) else ("", text)
     lines = io.StringIO(body, newline="").readlines()
-    reader = csv.reader(iter(lines), delimiter=delimiter_of(lines[0]), skipinitialspace=spaced)
+    reader = csv.reader(iter(lines), delimiter=delimiter_of(body), skipinitialspace=spaced)
     heading = next(cells for cells in reader if any(cell.strip() for cell in cells))  # empty lines may stand above it
     place = [normal(title) for title in heading].index(normal(column))
     kept, begin = lines[: reader.line_num], reader.line_num

@@ -19,7 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from stages.classify.choosing import Side, patient_folds
 from stages.common.core.errors import PipelineError
-from stages.common.evaluation.predictions import Training, read_predictions, refuse_mix
+from stages.common.evaluation.predictions import Training, read_predictions
+from stages.common.evaluation.sidecars import refuse_mix
 from tests.classify_workspace import (
     COLUMNS,
     FRAME_ONLY,

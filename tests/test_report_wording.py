@@ -9,12 +9,16 @@ import pytest
 from stages.bedside.limits import limits
 from stages.common.clips.cine import covers
 from stages.extract_frames import Params
+from stages.report import __main__ as report
 from stages.report.card import facts
 from stages.report.checklists import filled, read_checklist
 from stages.report.inputs import Data, read
 from stages.report.page import environment
-from stages.report.sections import calibration, comparison, gallery, verdict
+from stages.report.sections import calibration, comparison, gallery, leakage, verdict
+from stages.report.wording import coded
+from tests import report_inputs
 from tests.report_inputs import Made
+from tests.test_report import Tags
 from tests.workspace import ROOT, read_params_file
 
 PHANTOM_RUNS_FAST = "Where phantom.scale is below 1, a simulated sweep runs faster than life"
@@ -121,3 +125,29 @@ def test_how_near_changes_lie_stands_beside_how_many_there_are(data: Data) -> No
     said = drawn(data, "verdict", verdict.section)
     assert "the more often a model changes (236 times for the expert's 16), the nearer by chance" in said
     assert "Frames apart: of matched changes alone" in said
+
+
+def test_what_stands_in_backticks_is_code_and_escaped_first() -> None:
+    assert coded("`a<b>` & `c`") == "<code>a&lt;b&gt;</code> &amp; <code>c</code>"
+    assert coded("a ` alone") == "a ` alone"
+    assert coded(coded("`a` < b")) == "<code>a</code> &lt; b"
+    assert coded(None) is None
+
+
+def test_no_sentence_of_a_stage_shows_its_backticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_inputs, "LEFT_OUT", "`seeds` < 2: declare `<more>`")
+    html = report.page(data_of(tmp_path, cohort="mine", estimable=False))
+    assert "Not shown: <code>seeds</code> &lt; 2: declare <code>&lt;more&gt;</code>." in html  # chance in training
+    assert "not estimable: <code>seeds</code> &lt; 2: declare <code>&lt;more&gt;</code>" in html
+    assert "set <code>report.patient_pixels: true</code> in params.yaml and run <code>dvc repro report</code>." in html
+    tags = Tags(html)
+    assert "`" not in "".join(tags.text)
+    assert not [of for _, of in tags.found if any("<code>" in (value or "") for value in of.values())]
+
+
+def test_a_tooltip_keeps_its_backticks(tmp_path: Path) -> None:
+    data = data_of(tmp_path, protocols=("frame", "patient"))
+    for gaps in data.results["leakage"]["optimism"]["against"].values():
+        for figure in (figure for of in gaps.values() for figure in of.values()):
+            figure |= {"gap": None, "why": "no `seeds`"}
+    assert '<span title="no `seeds`">' in environment().get_template("leakage.html").render(leakage.section(data))

@@ -49,10 +49,7 @@ import pandas as pd
 from stages.common.core.errors import PipelineError, raise_all, run
 from stages.common.core.files import write_json
 from stages.common.core.params import read_params
-from stages.common.core.progress import bar
 from stages.common.core.tables import write_table
-from stages.common.evaluation.answers import Rows
-from stages.common.evaluation.baselines import BASELINES
 from stages.common.evaluation.intervals import CONFIDENCE
 from stages.common.evaluation.reading import (
     Protocoled,
@@ -61,18 +58,13 @@ from stages.common.evaluation.reading import (
     read_answers,
     refuse_mixed_seeds,
 )
-from stages.common.evaluation.rule import judge, winner_of
 from stages.common.protocols import LEAVE_ONE_OUT, PATIENT_DISJOINT
-from stages.evidence.comparison import all_pairs, losses_of, named_beforehand
-from stages.evidence.figures import interval_rows, metrics_of, patient_rows
 from stages.evidence.noise import noise
-from stages.evidence.params import Params, generator, simplest_first
-from stages.evidence.resamples import win_shares
-from stages.evidence.time import networks_read, time_gains
+from stages.evidence.params import Params, simplest_first
+from stages.evidence.protocol import NOT_HONEST, protocol_comparisons, protocol_metrics
 
 OUT = Path("metrics")
 HEADLINES = (LEAVE_ONE_OUT, "patient", "frame")  # the most honest first
-NOT_HONEST = "not honest: frames of one infant on both sides"
 READING = (
     "Intervals count patients as witnesses, not frames: Korn and Graubard's, mended, as "
     "stages/common/evaluation/intervals.py explains: half a patient more, and a patient worth two cases at most.",
@@ -98,52 +90,6 @@ def read(params: Params) -> dict[str, Protocoled]:
     return read_answers(params, params.evaluate.threshold)
 
 
-def protocol_evidence(protocol: str, of: Protocoled, params: Params, simplest: list[str]) -> dict[str, Any]:
-    """Return what evidence.json says of one protocol beside its metrics."""
-    section, rule, labels = params.evidence, params.evaluate.rule, list(params.labels)
-    models = {model: answers for model, answers in of.models.items() if model not in BASELINES}
-    sides = {side: of.rows.on(side) for side in ("validation", "test")}
-    judged = {model: judge(of.rows, answers, labels, rule) for model, answers in models.items()}
-    simplest = [model for model in simplest if model in models]  # none over time where clips are cut
-    fit = [model for model in simplest if not judged[model].reasons]
-    test = of.rows[sides["test"]]
-    losses = {model: losses_of(test, answers[sides["test"]], labels, rule) for model, answers in models.items()}
-    patients = len(np.unique(test.patients))
-    comparison = named_beforehand(
-        winner_of(judged)[0], next(iter(fit), None), losses, section.permutations,
-        generator(params.seed, protocol, "comparison"),
-    )  # fmt: skip
-    pairs = all_pairs(
-        losses, patients, section.all_pairs_from, CONFIDENCE, section.permutations,
-        generator(params.seed, protocol, "pairs"),
-    )  # fmt: skip
-    shares = {
-        side: win_shares(
-            of.rows[mine], {model: answers[mine] for model, answers in models.items()}, labels, rule,
-            section.resamples, generator(params.seed, protocol, side),
-        )
-        for side, mine in sides.items()
-    }  # fmt: skip
-    comparison |= {"simplest_first": simplest, "caveat": caveat(of.rows, protocol)}
-    gains = time_gains(
-        networks_read(params.sequences) if protocol in PATIENT_DISJOINT else {}, losses, CONFIDENCE,
-        section.permutations, generator(params.seed, protocol, "time"),
-        section.all_pairs_from,
-    )  # fmt: skip
-    return {"comparison": comparison, "all_pairs": pairs, "time": gains, "win_shares": shares}
-
-
-def caveat(rows: Rows, protocol: str) -> str | None:
-    """Return what stands against the comparison: test patients who took part in choosing the winner."""
-    if protocol not in PATIENT_DISJOINT:
-        return NOT_HONEST
-    chose, tested = (set(rows.patients[rows.on(side)]) for side in ("validation", "test"))
-    both = len(chose & tested)
-    if not both:
-        return None
-    return f"{both} of {len(tested)} test patients helped to choose the winner, as validation patients of other folds"
-
-
 def seed_noise(answers: Mapping[str, Protocoled], params: Params) -> dict[str, dict[str, Any]]:
     """Return protocol -> what the networks' test figures are under each declared seed."""
     refuse_mixed_seeds(params)
@@ -155,21 +101,6 @@ def seed_noise(answers: Mapping[str, Protocoled], params: Params) -> dict[str, d
         )
         for protocol, of in answers.items()
     }  # fmt: skip
-
-
-def protocol_metrics(
-    protocol: str, of: Protocoled, params: Params
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the metrics of every model, and the rows of the two plot tables."""
-    test = of.rows.on("test")
-    found, intervals, patients = {}, [], []
-    labels, decision = list(params.labels), params.evaluate.decision
-    for model, answers in bar(list(of.models.items()), f"evidence {protocol}", unit="model"):
-        metrics, dots = metrics_of(of.rows[test], answers[test], labels, decision, CONFIDENCE)
-        found[model] = metrics
-        intervals += interval_rows(protocol, model, metrics)
-        patients += patient_rows(protocol, model, dots)
-    return found, intervals, patients
 
 
 def main() -> None:
@@ -192,7 +123,7 @@ def main() -> None:
             "patients": len(np.unique(test.patients)),
             "frames": len(test.frames),
             "models": models,
-            **protocol_evidence(protocol, of, params, simplest),
+            **protocol_comparisons(protocol, of, params, simplest),
             "seeds": noises[protocol],
         }
         intervals += of_intervals

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stages.report.charts import THEME
-from stages.report.wording import FILTERS
+from stages.report.wording import FILTERS, coded
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -43,11 +43,16 @@ def embedded_json(content: Any) -> Markup:
 
 
 def environment(templates: Path = TEMPLATES) -> Environment:
-    """Return Jinja's environment: everything is escaped, and a name that a template misspells stops the stage."""
+    """Return Jinja's environment: everything is escaped, and a name that a template misspells stops the stage.
+
+    Every text that a template puts out passes `coded`; `|e` keeps a sentence from it within an attribute, which takes
+    no tag.
+    """
     made = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=coded,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,9 +1,19 @@
 """How numbers and absences read on the page: a figure that cannot be estimated says so, and says why."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+CODE = re.compile(r"`([^`]+)`")  # how the stages' sentences mark names of keys, files and commands
+
+
+def coded(said: Any) -> Any:
+    """Return text as HTML, escaped, with what stands in backticks as <code>; all else, and HTML itself, as it is."""
+    if not isinstance(said, str) or isinstance(said, Markup):
+        return said
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(said))))
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -50,6 +60,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def capital(sentence: str) -> str:
+    """Return a sentence with a capital where it begins."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def listed(names: list[str], last: str = "and") -> str:
     """Return `a, b and c`."""
     return f" {last} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
@@ -62,7 +77,7 @@ def needed(labels: Mapping[str, int]) -> str:
 
 def not_estimable(why: str | None) -> Markup:
     """Return the sentence that stands where a figure cannot."""
-    return Markup('<span class="absent">not estimable: {}</span>').format(why or "no reason was given")
+    return Markup('<span class="absent">not estimable: {}</span>').format(coded(why or "no reason was given"))
 
 
 def figure(of: Mapping[str, Any], key: str, digits: int = 3) -> str:
@@ -77,6 +92,7 @@ FILTERS = {
     "count": count,
     "p_value": p_value,
     "words": words,
+    "capital": capital,
     "listed": listed,
     "not_estimable": not_estimable,
 }

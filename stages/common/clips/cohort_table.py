@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages.common.clips.delimiter import delimiter_of
 from stages.common.clips.inside import NotOfCohortError, read_table_bytes
 from stages.common.core.errors import PipelineError, Problem, raise_all
 
 TABLE = "clips.csv"
 REQUIRED = ("clip", "file", "patient")
 OPTIONAL = ("position", "depth_cm", "crop")
-DELIMITERS = ",;\t"  # spreadsheet programs of other languages put semicolons into a CSV
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, list[Problem]]:
@@ -54,10 +54,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _parsed(text: str) -> pd.DataFrame:
-    delimiter = max(DELIMITERS, key=io.StringIO(text, newline=None).readline().count)
     return pd.read_csv(
         io.StringIO(text),
-        sep=delimiter,
+        sep=delimiter_of(text),
         dtype=str,
         keep_default_na=False,
         skipinitialspace=True,

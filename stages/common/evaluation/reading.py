@@ -16,15 +16,8 @@ from stages.common.core.errors import Problem
 from stages.common.core.params import Strict
 from stages.common.evaluation.answers import Answers, Rows, baseline_answers, model_answers, split_rows
 from stages.common.evaluation.baselines import RESERVED
-from stages.common.evaluation.predictions import (
-    OWN,
-    Training,
-    giga_operations,
-    read_all,
-    refuse_missing,
-    refuse_mix,
-    remove_undeclared,
-)
+from stages.common.evaluation.predictions import Training, read_all, refuse_missing, remove_undeclared
+from stages.common.evaluation.sidecars import OWN, giga_operations, refuse_mix
 from stages.common.evaluation.thresholds import Threshold
 from stages.common.features import TEXTURE, unknown_features
 from stages.common.labels import LabelName

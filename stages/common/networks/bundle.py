@@ -45,21 +45,28 @@ def write_bundle(path: Path, network: nn.Module, bundle: Bundle) -> None:
 
 
 def description_in(path: Path) -> Bundle | None:
-    """Return what a bundle says of its network; None where a file is none.
+    """Return what a file says of its network beside the tensors; None where it says nothing.
 
     Raises:
-        PipelineError: it says something else than a bundle does.
+        SafetensorError, OSError: it is no safetensors file.
+        ValueError: it says something else than a bundle does, in words for a message.
     """
+    with safe_open(path, framework="pt") as file:
+        said = (file.metadata() or {}).get(KEY)
+    return None if said is None else _parsed(said)
+
+
+def _parsed(said: str) -> Bundle:
     try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(KEY)
-        return None if text is None else Bundle.model_validate_json(text, strict=True)
-    except (SafetensorError, OSError):  # the tensors' own reader says what is wrong
-        return None
+        return Bundle.model_validate_json(said, strict=True)
     except ValidationError as error:
-        raise PipelineError(
-            f"{path.name}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
-        ) from error
+        details = [(".".join(map(str, detail["loc"])) or KEY, detail["msg"]) for detail in error.errors()]
+        raise ValueError("; ".join(f"{key}: {message}" for key, message in details)) from error
+
+
+def no_bundle(where: Path | str, error: Exception) -> PipelineError:
+    """Return the message of a file that was to be a bundle and is none."""
+    return PipelineError(f"{where}: expected a bundle written by stages.train, got: {error}. {REMEDY}")
 
 
 def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
@@ -69,24 +76,15 @@ def read_bundle(path: Path) -> tuple[nn.Module, Bundle]:
         PipelineError: the file is absent, damaged, no bundle of this project, or holds another network's tensors.
     """
     try:
+        bundle = description_in(path) or _parsed("")  # without a description: one that says nothing
         with safe_open(path, framework="pt") as file:
-            bundle = Bundle.model_validate_json((file.metadata() or {}).get(KEY, ""), strict=True)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValidationError) as error:
-        raise PipelineError(
-            f"{path}: expected a bundle written by stages.train, got: {_in_short(error)}. {REMEDY}"
-        ) from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise no_bundle(path, error) from error
     network = skeleton(bundle.architecture, len(bundle.labels), bundle.size)  # the file's tensors become its own
     _refuse_other_tensors(path, bundle, network.state_dict(), tensors)
     network.load_state_dict(tensors, assign=True)
     return network.eval(), bundle
-
-
-def _in_short(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    details = [(".".join(map(str, detail["loc"])) or KEY, detail["msg"]) for detail in error.errors()]
-    return "; ".join(f"{key}: {message}" for key, message in details)
 
 
 def _refuse_other_tensors(path: Path, bundle: Bundle, own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:

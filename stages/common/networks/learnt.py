@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from stages.common.networks.bundle import Bundle, description_in
+from safetensors import SafetensorError
+
+from stages.common.networks.bundle import Bundle, description_in, no_bundle
 from stages.common.networks.vision import imagenet_entry
 from stages.common.networks.weights_file import IMAGENET, RANDOM, file_of
 from stages.common.preprocessing import Preprocess
@@ -24,8 +26,17 @@ def learnt_from(architecture: str, weights: str, sha256: str | None) -> dict[str
     if weights == IMAGENET:
         wanted = imagenet_entry(architecture).transforms()
         return {key: tuple(getattr(wanted, key)) for key in NORMALISATION}
-    said = description_in(file_of(Path(weights), architecture, sha256)[0])
+    said = _description(file_of(Path(weights), architecture, sha256)[0])
     return {key: getattr(said, key) for key in (*NORMALISATION, "size", "preprocess")} if said else {}
+
+
+def _description(path: Path) -> Bundle | None:
+    try:
+        return description_in(path)
+    except (SafetensorError, OSError):  # the tensors' own reader says what is wrong
+        return None
+    except ValueError as error:
+        raise no_bundle(path.name, error) from error
 
 
 def normalised_as(own: Bundle, learnt: dict[str, Any]) -> Bundle:

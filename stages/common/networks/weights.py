@@ -4,7 +4,6 @@ Weights are read as safetensors or with torch's weights-only reader: nothing is 
 """
 
 import io
-import json
 import re
 import struct
 import zipfile
@@ -18,7 +17,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from stages.common.core.errors import PipelineError
-from stages.common.networks.bundle import KEY as BUNDLE_KEY
+from stages.common.networks.bundle import description_in
 from stages.common.networks.models import head_name
 from stages.common.networks.vision import imagenet_entry, torchvision
 from stages.common.networks.weights_file import IMAGENET, RANDOM, checked, file_of
@@ -116,13 +115,13 @@ def _read_state(path: Path, architecture: str, sha256: str | None) -> State:
     content = checked(path, sha256)
     try:
         state: State = load(content) if path.suffix == ".safetensors" else _unpacked(content)
-        said = _architecture_said(content) if path.suffix == ".safetensors" else None
+        said = description_in(path) if path.suffix == ".safetensors" else None
     except DAMAGE as error:
         reason = " ".join(str(error).split())[:MESSAGE] or type(error).__name__
         raise PipelineError(
             f"{path.name}: expected tensors as .safetensors or a weights-only .pth, got: {reason}"
         ) from error
-    _refuse_another(path, architecture, said or architecture)
+    _refuse_another(path, architecture, said.architecture if said else architecture)
     _refuse_infinite(path, state)
     return state
 
@@ -134,17 +133,6 @@ def _unpacked(content: bytes) -> State:
     if not all(isinstance(name, str) and value.layout == torch.strided for name, value in state.items()):
         raise ValueError("names that are no text, or tensors that are not stored whole")
     return dict(state)
-
-
-def _architecture_said(content: bytes) -> str | None:
-    """Return the architecture of a bundle; None for other safetensors. Raises one of `DAMAGE` for a broken bundle."""
-    begin = 8  # a safetensors file: the header's length in eight bytes, the header as JSON, the tensors
-    header = json.loads(content[begin : begin + int.from_bytes(content[:begin], "little")])
-    bundle = json.loads(header.get("__metadata__", {}).get(BUNDLE_KEY, "{}"))
-    said = bundle.get("architecture") if isinstance(bundle, dict) else bundle
-    if not isinstance(bundle, dict) or not isinstance(said, str | None):
-        raise ValueError(f"metadata {BUNDLE_KEY!r} that describes no network: {bundle!r}")
-    return said
 
 
 def _refuse_infinite(path: Path, state: State) -> None:

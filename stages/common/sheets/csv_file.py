@@ -4,13 +4,12 @@ import csv
 import io
 from pathlib import Path
 
+from stages.common.clips.delimiter import delimiter_of
 from stages.common.clips.inside import NotOfCohortError, read_table_bytes, strange
 from stages.common.core.errors import Problem
 from stages.common.sheets.findings import Finding
 from stages.common.sheets.names import listed, normal
 from stages.common.sheets.rows import Row, Sheet, filled, unreadable
-
-DELIMITERS = ",;\t"
 
 
 def read_csv(path: Path, name: str, expert: str, clip_column: str) -> tuple[list[Sheet], list[Finding]]:
@@ -72,19 +71,11 @@ def read_folder(path: Path, name: str, expert: str) -> tuple[list[Sheet], list[F
     return sheets, findings
 
 
-def delimiter_of(heading: str) -> str:
-    """Return the delimiter that a heading has most of."""
-    return max(DELIMITERS, key=heading.count)
-
-
 def _rows(path: Path, cohort: Path, name: str) -> tuple[list[Row], list[Finding]]:
     """Return the rows that hold anything, numbered by the line on which they end."""
     try:
         text = read_table_bytes(path, cohort).decode("utf-8-sig")  # -sig: Excel's 'CSV UTF-8' begins with a mark
-        file = io.StringIO(text, newline="")
-        heading = file.readline()
-        file.seek(0)
-        reader = csv.reader(file, delimiter=delimiter_of(heading), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
         rows = [Row(reader.line_num, tuple(cells)) for cells in reader]
     except NotOfCohortError as error:
         return [], [Finding("file", error.problem)]
