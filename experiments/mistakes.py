@@ -49,7 +49,7 @@ def classes_of(stage: dict[str, Any], content: dict[str, Any]) -> list[type[Stri
 
 
 def _items(section: Any) -> Iterable[str]:
-    return section if isinstance(section, dict) else ()
+    return [key for key in section if isinstance(key, str)] if isinstance(section, dict) else ()
 
 
 def _mapping(section: str) -> type[Strict]:

@@ -155,7 +155,8 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     try:
         parsed = YAML(typ="safe", pure=True).load(value)
-    except (YAMLError, ValueError, LookupError, RecursionError) as error:  # ruamel's of `2024-13-45`, `!!bool foo`
+    # The others are ruamel's: of `2024-13-45`, `!!bool foo`, `{? [[1]] : 2}`
+    except (YAMLError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise PipelineError(f"-S {text}: the value cannot be read as YAML: {error}.") from error
     if not equals:
         raise PipelineError(f"-S {text}: expected key=value, e.g. -S folds=8.")

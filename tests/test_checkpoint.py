@@ -108,6 +108,37 @@ def test_a_damaged_checkpoint_is_told_and_the_training_begins_again(
     assert "cannot be read, so the training begins again" in capsys.readouterr().err
 
 
+def test_a_flipped_bit_anywhere_in_a_checkpoint_is_told_and_nothing_of_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed_after(2, tmp_path, "best", monkeypatch)
+    (kept,) = (tmp_path / FOLDER).rglob("*.pt")
+    content = kept.read_bytes()
+    assert len(Keeper("small", "key", tmp_path).history) == 2
+    for place in range(0, len(content), len(content) // 600):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        kept.write_bytes(damaged)
+        capsys.readouterr()
+        keeper = Keeper("small", "key", tmp_path)
+        assert (keeper.history, keeper.best) == ([], {}), place
+        assert keeper.attach({"network": Small()}, torch.Generator()) == 0
+        said = capsys.readouterr().err
+        assert "cannot be read, so the training begins again" in said, place
+        assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", [0, 10, 64, 65])
+def test_a_checkpoint_cut_to_a_few_bytes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    killed_after(1, tmp_path, "last", monkeypatch)
+    (kept,) = (tmp_path / FOLDER).rglob("*.pt")
+    kept.write_bytes(kept.read_bytes()[:size])
+    assert Keeper("small", "key", tmp_path).history == []
+    assert "cannot be read, so the training begins again" in capsys.readouterr().err
+
+
 def test_nothing_is_left_when_a_training_is_done(tmp_path: Path) -> None:
     keeper = Keeper("small", "key", tmp_path)
     data = pictures()

@@ -188,7 +188,7 @@ def test_a_number_too_long_to_write_is_a_message(tmp_path: Path) -> None:
     assert len(said) < 20_000
 
 
-@pytest.mark.parametrize("value", ["2024-13-45", "!!int foo", "!!bool foo", "7" * 5000, "[" * 3000])
+@pytest.mark.parametrize("value", ["2024-13-45", "!!int foo", "!!bool foo", "7" * 5000, "[" * 3000, "{? [[1]] : 2}"])
 def test_an_override_that_is_no_value_is_a_message(value: str) -> None:
     with pytest.raises(PipelineError, match=r"the value cannot be read as YAML"):
         parse_assignment(f"lr={value}")

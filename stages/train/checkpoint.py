@@ -4,6 +4,8 @@
 
 No output can hold this: DVC removes a stage's outputs before it runs. The key is a hash of parameters, data, code and
 library, so that a checkpoint of anything else is never found. It is gone when the training is done.
+
+Behind torch's own bytes stands their SHA-256: torch checks none, and a flipped bit would train on from other weights.
 """
 
 import hashlib
@@ -28,6 +30,8 @@ FOLDER = Path(".checkpoints/train")
 CODE = (Path("stages/common"), Path("stages/train"))
 SHARE = 0.02  # of the time that writing may take: a large network on a slow disk is written down less often
 BYTES_PER_S = 200e6  # assumed of the disk until the first writing is measured
+SEAL_BYTES = 64  # SHA-256 in hexadecimal digits: among them no zip archive's end can be found by chance
+BLOCK_BYTES = 1 << 20
 
 
 def key_of(rests_on: Mapping[str, Any], code: Iterable[Path] = CODE) -> str:
@@ -95,6 +99,7 @@ class Keeper:
         state |= {"generator": self._generator.get_state(), "random": _random()}
         with replacing(self.path) as partial:
             torch.save(state, partial)
+            _seal(partial)
         self._free_at = time.monotonic() + (time.monotonic() - started) / SHARE
 
     def close(self) -> None:
@@ -106,11 +111,30 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
+        _refuse_unsealed(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except DAMAGE as error:
         print(f"{path}: cannot be read, so the training begins again: {error}", file=sys.stderr)
         return {}
     return state
+
+
+def _seal(path: Path) -> None:
+    with path.open("r+b") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(sha256.encode())
+
+
+def _refuse_unsealed(path: Path) -> None:
+    """Raise ValueError where a file's bytes are not those that it was sealed with."""
+    left, found = path.stat().st_size - SEAL_BYTES, hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, BLOCK_BYTES))):
+            found.update(block)
+            left -= len(block)
+        sealed = file.read()
+    if sealed != found.hexdigest().encode():
+        raise ValueError(f"expected bytes with the SHA-256 that was written behind them, got {found.hexdigest()}")
 
 
 def _random() -> list[Tensor]:

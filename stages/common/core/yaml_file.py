@@ -1,5 +1,6 @@
 """Read a YAML file as DVC reads it: what is none, is too deep, or is larger than it looks, is one message."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, ScalarEvent
-from ruamel.yaml.nodes import ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from stages.common.core.errors import PipelineError, Problem, raise_all, short
 
@@ -19,12 +20,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file's mapping, read as DVC reads it.
 
     Raises:
-        PipelineError: it is absent, no YAML or no mapping, too deep or large, or holds what is no value of its kind.
+        PipelineError: it is absent, no YAML or no mapping, too deep or large, or holds what is no value of its kind or
+            a list or a mapping as a key.
     """
     # ruamel reads YAML 1.2 as DVC does: PyYAML would read 1e-3 as a string and `on` as True
     try:
         text = path.read_text(encoding="utf-8")
         _refuse_bombs(text, path)
+        raise_all(_no_keys(text, path), f"{path} cannot be read as YAML")
         content = YAML(typ="safe").load(text)
     except (YAMLError, UnicodeDecodeError, OSError) as error:
         raise PipelineError(
@@ -74,20 +77,38 @@ def _bomb(event: Event, size: int, opened: list[str | None]) -> str | None:
     return None
 
 
-def _no_values(text: str, path: Path) -> list[Problem]:
-    """Return the scalars that are not what their form or their tag says, each with its line."""
-    problems, seen = [], set()
+def _nodes(text: str) -> Iterator[Node]:
+    """Yield every node of a file once, in reading order."""
+    seen = set()
     waiting: list[Any] = [YAML(typ="safe").compose(text)]
-    constructor = YAML(typ="safe").constructor
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ScalarNode):
-            problems += _no_value(node, constructor, path)
-        elif node is not None and id(node) not in seen:  # an alias leads to a node that stands elsewhere, too
-            seen.add(id(node))
+        if node is None or id(node) in seen:  # an alias leads to a node that stands elsewhere, too
+            continue
+        seen.add(id(node))
+        yield node
+        if not isinstance(node, ScalarNode):
             parts = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
             waiting += reversed(parts)
-    return problems
+
+
+def _no_keys(text: str, path: Path) -> list[Problem]:
+    """Return the keys that are lists or mappings, each with its line: Python looks up neither, nor does any stage."""
+    keys = [key for node in _nodes(text) if isinstance(node, MappingNode) for key, _ in node.value]
+    wrong = [key for key in keys if not isinstance(key, ScalarNode)]
+    return [_no_key(key, path) for key in sorted(wrong, key=lambda key: key.start_mark.line)]
+
+
+def _no_key(key: Node, path: Path) -> Problem:
+    where, got = f"{path}, line {key.start_mark.line + 1}", "a list" if isinstance(key, SequenceNode) else "a mapping"
+    return Problem(where, "wrong key", "a text, a number or a date", got, "Write one word before the colon.")
+
+
+def _no_values(text: str, path: Path) -> list[Problem]:
+    """Return the scalars that are not what their form or their tag says, each with its line."""
+    constructor = YAML(typ="safe").constructor
+    scalars = [node for node in _nodes(text) if isinstance(node, ScalarNode)]
+    return [problem for node in scalars for problem in _no_value(node, constructor, path)]
 
 
 def _no_value(node: ScalarNode, constructor: SafeConstructor, path: Path) -> list[Problem]:
