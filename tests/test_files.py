@@ -66,3 +66,21 @@ def test_a_folder_goes_from_under_a_thread_that_still_writes_there(tmp_path: Pat
             time.sleep(0.001)
         assert ended == [errno.ENOENT]
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    kept = tmp_path / "mine/notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("the only copy")
+    with pytest.raises(IsADirectoryError), replacing(tmp_path / "mine") as partial:
+        partial.write_text("a file")
+    assert kept.read_text() == "the only copy"
+    assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+def test_a_folder_takes_the_place_of_a_filled_one(tmp_path: Path) -> None:
+    for name in ("old.txt", "new.txt"):
+        with replacing(tmp_path / "folder") as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["new.txt"]

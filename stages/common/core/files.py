@@ -26,13 +26,13 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
+        if path.is_dir() and partial.is_dir():  # a rename cannot put a folder over a filled one, nor a file over any
+            shutil.rmtree(path)
+        partial.replace(path)
     except BaseException as error:
         _remove(partial)  # on a full disk it would keep the next run from starting; and it may show patients
         error.add_note(f"while writing {path}")  # a write that fails does not say of what
         raise
-    if path.is_dir():
-        shutil.rmtree(path)  # a rename cannot put a folder over a filled one
-    partial.replace(path)
 
 
 def _remove(path: Path) -> None:
