@@ -21,7 +21,7 @@ def draw_cord(plane: Slice, patient: Patient, canal: Canal, z_mm: float) -> None
     radius = ellipse_radius(plane, canal.cord_x, canal.cord_y, canal.cord_rx, canal.cord_ry)
     depth = (1 - radius) * np.float32(canal.cord_ry)
     plane.paint(patient.cord_db + 1.5 * plane.patches, inside(depth))
-    rim = patient.root_db - 5 + 10 * facing(plane, canal.cord_y, canal.cord_ry) + 4 * plane.patches + 2 * plane.sheets
+    rim = patient.root_db - 3 + 10 * facing(plane, canal.cord_y, canal.cord_ry) + 4 * plane.patches + 2 * plane.sheets
     plane.line(rim, depth - 0.1, 0.28)
     dot = patient.root_db + 3 - 9 * max(0.0, float(np.sin(z_mm / 1.9 + patient.level_phase_mm)))
     centre = np.hypot(plane.x - np.float32(canal.cord_x), (plane.y - np.float32(canal.cord_y)) * 1.6)
@@ -37,7 +37,7 @@ def draw_roots(plane: Slice, patient: Patient, roots: Roots, view: View) -> None
         across = np.float32(np.cos(turn)) * dy - np.float32(np.sin(turn)) * dx
         distance = (along / np.float32(1.25 * r * long)) ** 2 + (across / np.float32(r)) ** 2
         ridge = np.float32(patient.root_db + level) - 9 * distance
-        mesh = np.float32(patient.root_db - 17) + 4 * plane.streaks[near] - 5 * np.hypot(dx / 1.3, dy) ** 2
+        mesh = np.float32(patient.root_db - 20) + 4 * plane.streaks[near] - 5 * np.hypot(dx / 1.3, dy) ** 2
         plane.echo_db[near] = np.maximum(plane.echo_db[near], np.maximum(ridge, mesh))
 
 

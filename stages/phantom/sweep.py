@@ -60,12 +60,12 @@ def draw_settings(clip: str, seed: int, phantom: Phantom) -> Settings:
         depth_mm=float(rng.choice(depths)),
         gain_db=float(rng.uniform(phantom.gain_db.min, phantom.gain_db.max)),
         noise_db=float(rng.uniform(-48, -37)),
-        haze_db=float(rng.uniform(-25, -16)),
+        haze_db=float(rng.uniform(-27, -18)),
         position=_position(clip, rng),
         offset_mm=float(rng.normal(0, 1.8)),
         tilt_rad=float(rng.normal(0, 0.08)),
         pressure=float(rng.uniform(0.93, 1.0)),
-        trail_db=float(rng.uniform(-25, -16)),
+        trail_db=float(rng.uniform(-27, -18)),
     )
 
 

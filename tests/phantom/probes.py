@@ -38,6 +38,7 @@ from tests.phantom.resnet_probe import TASKS, train_and_test
 FULL_RATE_FRAMES = 180  # 6 s; --frames of them are rendered
 FOLDS = 5
 DRAWS, UNSEEN = 20, 1 / 3  # of infants to learn from and to ask about
+SEEN, SEEN_FRAMES, OTHERS = 90, 20, 1000  # infants that the network learns from, frames of each, their seed less ours
 COHORTS = 10  # of --patients infants each, whose overlays are asked
 
 
@@ -176,7 +177,9 @@ def main() -> None:
     _show(overlay_probe(params))
     if arguments.epochs:
         render = partial(render_small, phantom=params.phantom, px=arguments.px)
-        _show(train_and_test(every_second(frames), arguments.epochs, render))
+        others = params.model_copy(update={"seed": params.seed + OTHERS})
+        seen = collect(with_layout(others, SEEN, SEEN_FRAMES), arguments.px)
+        _show(train_and_test(seen, every_second(frames), arguments.epochs, render))
 
 
 def _show(rows: list[tuple[str, str, str, float]]) -> None:
