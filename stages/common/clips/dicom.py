@@ -11,13 +11,12 @@ from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import iter_pixels
 
+from stages.common.clips.damaged import DamagedError, RefusedError
 from stages.common.clips.dicom_display import Display
 from stages.common.clips.dicom_header import (
     MALFORMED,
     NATIVE,
     PLUGINS,
-    DamagedError,
-    RefusedError,
     frame_rate_hz,
     read_header,
 )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
-from stages.common.clips.dicom_header import RefusedError
+from stages.common.clips.damaged import RefusedError
 
 # Of 255: so far apart lie the darkest and the brightest hundredth of the pixels, at least, where values fill the bits
 # that are stated for them. In real clips of the lung it is 116 and more; of 14 bits in 16, 64 at most

@@ -25,6 +25,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from stages.common.clips.damaged import DamagedError
+
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 # Decoding plugins are pinned: another one installed on a machine differs by a grey level.
 PLUGINS: dict[UID, str] = dict.fromkeys(NATIVE, "") | {
@@ -56,18 +58,6 @@ MALFORMED = (
     InvalidDicomError, BytesLengthException, AttributeError, EOFError, IndexError, KeyError, NotImplementedError,
     OSError, RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
-
-
-class DamagedError(Exception):
-    """A DICOM file that does not hold the frames it states, or none that can be decoded."""
-
-
-class RefusedError(DamagedError):
-    """A file that is whole and yet of no use: what is wrong with it and its remedy are its own."""
-
-    def __init__(self, what: str, expected: str, got: str, remedy: str) -> None:
-        super().__init__(f"{what}: {got}")
-        self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
 
 
 @dataclass(frozen=True)
