@@ -1,0 +1,73 @@
+"""Hold the numbers of a DICOM header to how many their tag takes and to what can be computed with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from pydicom import Dataset
+
+from stages.common.clips.damaged import DamagedError, RefusedError
+from stages.common.core.errors import short
+
+# How many numbers a tag holds where it is given and not empty; None: any number of them. PS3.6, value multiplicity
+HEADER: dict[str, int | None] = dict.fromkeys(
+    (
+        "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
+        "RescaleSlope", "RescaleIntercept", "FrameTime", "CineRate", "RecommendedDisplayFrameRate",
+    ),
+    1,
+) | {"PixelAspectRatio": 2, "WindowCenter": None, "WindowWidth": None, "FrameTimeVector": None}  # fmt: skip
+REGION: dict[str, int | None] = dict.fromkeys(
+    (
+        "RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalDeltaX",
+        "PhysicalDeltaY",
+    ),
+    1,
+)  # fmt: skip
+LARGEST = 1e15  # no tag means more, and sums and products of such numbers stay exact enough to be drawn
+LEAST_CM, MOST_CM = (
+    1e-4,
+    10.0,
+)  # of a pixel: a micrometre is finer, and a pixel as large as a hand coarser, than any scanner
+LEAST_MS = 1e-3  # of a frame: no sound goes far enough in a microsecond to show anything
+
+
+def refuse_other_numbers(dataset: Dataset, counts: Mapping[str, int | None]) -> None:
+    """Raise DamagedError with every tag of `counts` that does not hold its count of finite numbers."""
+    wrong = [
+        f"{name} {short(dataset.get(name))} where {_expected(count)} stands"
+        for name, count in counts.items()
+        if not _holds(dataset.get(name), count)
+    ]
+    if wrong:
+        raise DamagedError("; ".join(wrong))
+
+
+def _expected(count: int | None) -> str:
+    return {1: "one finite number", None: "finite numbers"}.get(count, f"{count} finite numbers")
+
+
+def _holds(value: object, count: int | None) -> bool:
+    if value is None or value == "":
+        return True
+    try:
+        numbers = np.atleast_1d(np.asarray(value, dtype=float))
+    except (ValueError, TypeError, ArithmeticError):
+        return False
+    return count in (None, numbers.size) and bool((np.abs(numbers) <= LARGEST).all())  # NaN is never less
+
+
+def refuse_odd_scale(item: Dataset) -> None:
+    """Raise RefusedError where a region's pixels measure what no scanner's do."""
+    for name in ("PhysicalDeltaX", "PhysicalDeltaY"):
+        if not LEAST_CM <= abs(float(item[name].value)) <= MOST_CM:
+            expected, got = f"{LEAST_CM:g} to {MOST_CM:g} cm a pixel", f"{name} {item[name].value}"
+            remedy = "Export the clip again; or take SequenceOfUltrasoundRegions out and give depth_cm in clips.csv."
+            raise RefusedError("a scale that no scanner has", expected, got, remedy)
+
+
+def refuse_odd_pace(dataset: Dataset) -> None:
+    """Raise RefusedError where a frame takes less time than any can; none and zero say that it is not known."""
+    if 0 < float(dataset.get("FrameTime") or 0) < LEAST_MS:
+        remedy = "Export the clip again; or take FrameTime out."
+        got = f"FrameTime {dataset.FrameTime}"
+        raise RefusedError("a pace that no scanner has", f"at least {LEAST_MS:g} ms a frame", got, remedy)
