@@ -96,7 +96,7 @@ def _check(dataset: Dataset) -> None:
     if missing:
         raise DamagedError(f"no {', '.join(missing)}")
     refuse_other_numbers(dataset, HEADER)
-    refuse_odd_pace(dataset)
+    refuse_odd_pace(frame_rate_hz(dataset))
     regions(dataset)
 
 

@@ -8,30 +8,28 @@ from pydicom import Dataset
 from stages.common.clips.damaged import DamagedError, RefusedError
 from stages.common.core.errors import short
 
+Counts = Mapping[str, int | None]
+
 # How many numbers a tag holds where it is given and not empty; None: any number of them. PS3.6, value multiplicity
-HEADER: dict[str, int | None] = dict.fromkeys(
-    (
-        "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation",
-        "RescaleSlope", "RescaleIntercept", "FrameTime", "CineRate", "RecommendedDisplayFrameRate",
-    ),
-    1,
-) | {"PixelAspectRatio": 2, "WindowCenter": None, "WindowWidth": None, "FrameTimeVector": None}  # fmt: skip
-REGION: dict[str, int | None] = dict.fromkeys(
-    (
-        "RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalDeltaX",
-        "PhysicalDeltaY",
-    ),
-    1,
-)  # fmt: skip
+HEADER: Counts = {
+    "NumberOfFrames": 1, "Rows": 1, "Columns": 1, "SamplesPerPixel": 1, "BitsAllocated": 1, "BitsStored": 1,
+    "PixelRepresentation": 1, "RescaleSlope": 1, "RescaleIntercept": 1, "FrameTime": 1, "CineRate": 1,
+    "RecommendedDisplayFrameRate": 1, "PixelAspectRatio": 2, "WindowCenter": None, "WindowWidth": None,
+    "FrameTimeVector": None,
+}  # fmt: skip
+REGION: Counts = {
+    "RegionLocationMinX0": 1, "RegionLocationMinY0": 1, "RegionLocationMaxX1": 1, "RegionLocationMaxY1": 1,
+    "PhysicalDeltaX": 1, "PhysicalDeltaY": 1,
+}  # fmt: skip
 LARGEST = 1e15  # no tag means more, and sums and products of such numbers stay exact enough to be drawn
 LEAST_CM, MOST_CM = (
     1e-4,
     10.0,
 )  # of a pixel: a micrometre is finer, and a pixel as large as a hand coarser, than any scanner
-LEAST_MS = 1e-3  # of a frame: no sound goes far enough in a microsecond to show anything
+LEAST_HZ, MOST_HZ = 1e-6, 1e6  # of frames: below and above no cine loop is, and no time in it finite
 
 
-def refuse_other_numbers(dataset: Dataset, counts: Mapping[str, int | None]) -> None:
+def refuse_other_numbers(dataset: Dataset, counts: Counts) -> None:
     """Raise DamagedError with every tag of `counts` that does not hold its count of finite numbers."""
     wrong = [
         f"{name} {short(dataset.get(name))} where {_expected(count)} stands"
@@ -65,9 +63,9 @@ def refuse_odd_scale(item: Dataset) -> None:
             raise RefusedError("a scale that no scanner has", expected, got, remedy)
 
 
-def refuse_odd_pace(dataset: Dataset) -> None:
-    """Raise RefusedError where a frame takes less time than any can; none and zero say that it is not known."""
-    if 0 < float(dataset.get("FrameTime") or 0) < LEAST_MS:
-        remedy = "Export the clip again; or take FrameTime out."
-        got = f"FrameTime {dataset.FrameTime}"
-        raise RefusedError("a pace that no scanner has", f"at least {LEAST_MS:g} ms a frame", got, remedy)
+def refuse_odd_pace(rate_hz: float | None) -> None:
+    """Raise RefusedError where frames are said to follow each other as no scanner's do; None: nothing is said."""
+    if rate_hz is not None and not LEAST_HZ <= rate_hz <= MOST_HZ:
+        expected, got = f"{LEAST_HZ:g} to {MOST_HZ:g} frames a second", f"{rate_hz:g}"
+        remedy = "Export the clip again; or take FrameTime, CineRate and RecommendedDisplayFrameRate out."
+        raise RefusedError("a pace that no scanner has", expected, got, remedy)
