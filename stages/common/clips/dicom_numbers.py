@@ -22,17 +22,15 @@ REGION: Counts = {
     "PhysicalDeltaX": 1, "PhysicalDeltaY": 1,
 }  # fmt: skip
 LARGEST = 1e15  # no tag means more, and sums and products of such numbers stay exact enough to be drawn
-LEAST_CM, MOST_CM = (
-    1e-4,
-    10.0,
-)  # of a pixel: a micrometre is finer, and a pixel as large as a hand coarser, than any scanner
-LEAST_HZ, MOST_HZ = 1e-6, 1e6  # of frames: below and above no cine loop is, and no time in it finite
+# Of a pixel: no scanner's is finer than a micrometre, or as wide as a hand
+LEAST_CM, MOST_CM = 1e-4, 10.0
+LEAST_HZ, MOST_HZ = 1e-6, 1e6  # of frames: no cine loop is slower or faster, and a loop's times stay finite
 
 
 def refuse_other_numbers(dataset: Dataset, counts: Counts) -> None:
     """Raise DamagedError with every tag of `counts` that does not hold its count of finite numbers."""
     wrong = [
-        f"{name} {short(dataset.get(name))} where {_expected(count)} stands"
+        f"{name}: expected {_expected(count)}, got {short(dataset.get(name))}"
         for name, count in counts.items()
         if not _holds(dataset.get(name), count)
     ]
