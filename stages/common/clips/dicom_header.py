@@ -25,7 +25,14 @@ from pydicom.uid import (
 )
 
 from stages.common.clips.damaged import DamagedError
-from stages.common.clips.dicom_numbers import HEADER, REGION, refuse_odd_pace, refuse_odd_scale, refuse_other_numbers
+from stages.common.clips.dicom_numbers import (
+    HEADER,
+    REGION,
+    drop_blanks,
+    refuse_odd_pace,
+    refuse_odd_scale,
+    refuse_other_numbers,
+)
 
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
 # Decoding plugins are pinned: another one installed on a machine differs by a grey level.
@@ -76,6 +83,7 @@ def read_header(path: Path) -> Dataset:
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # of a size that is refused here
         _check_syntax(read_file_meta_info(path).get("TransferSyntaxUID"))  # dcmread would first inflate a deflated file
         dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
+        drop_blanks(dataset)
         _check(dataset)
     except MALFORMED as error:
         raise DamagedError(str(error) or "no DICOM file") from error

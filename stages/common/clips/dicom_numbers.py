@@ -27,6 +27,13 @@ LEAST_CM, MOST_CM = 1e-4, 10.0
 LEAST_HZ, MOST_HZ = 1e-6, 1e6  # of frames: no cine loop is slower or faster, and a loop's times stay finite
 
 
+def drop_blanks(dataset: Dataset) -> None:
+    """Take out the numbers that are nothing but spaces: they say as little as an empty tag, and are text to pydicom."""
+    for name in HEADER:
+        if dataset.get(name) == "":
+            del dataset[name]
+
+
 def refuse_other_numbers(dataset: Dataset, counts: Counts) -> None:
     """Raise DamagedError with every tag of `counts` that does not hold its count of finite numbers."""
     wrong = [
@@ -43,7 +50,7 @@ def _expected(count: int | None) -> str:
 
 
 def _holds(value: object, count: int | None) -> bool:
-    if value is None or value == "":
+    if value is None:
         return True
     try:
         numbers = np.atleast_1d(np.asarray(value, dtype=float))
