@@ -1,32 +1,26 @@
 """Decode a clip from its first frame to its last, in any container of DESIGN.md.
 
-Frames are counted by decoding: a damaged file may promise 120 frames and hold none. Nothing here seeks. Whatever
-FFmpeg reports as an error is damage, even where its decoder conceals it and goes on (FFV1 does).
+Frames are counted by decoding: a damaged file may promise 120 frames and hold none. Nothing here seeks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import av
-import av.logging
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from stages.common.clips import dicom, dicom_header
-from stages.common.clips.container import FORMATS, is_dicom
-from stages.common.clips.dicom_header import DamagedError, RefusedError
+from stages.common.clips import dicom, dicom_header, video
+from stages.common.clips.container import is_dicom
+from stages.common.clips.damaged import DamagedError, RefusedError
 from stages.common.core.errors import PipelineError, Problem
 
 MAX_PIXELS = 8192 * 8192  # beyond any scanner; a header that claims more would only fill the memory
 REMEDY = "Export or copy the clip again."
-STRICT = {"err_detect": "crccheck+explode"}  # H.264, MPEG-4 and MJPG raise on damage instead of concealing it
 DAMAGE = (av.error.FFmpegError, DamagedError)
 
 Picture = NDArray[np.uint8]
-Value = TypeVar("Value")
 
 
 class ClipError(PipelineError):
@@ -78,7 +72,9 @@ def timed_frames(
     A DICOM file that states more than `max_frames` is refused unread; a video states what is not to be trusted, so
     whoever counts its frames stops.
     """
-    decoded = dicom.timed_frames(path, max_pixels, max_frames) if is_dicom(path) else _video_frames(path, max_pixels)
+    decoded = (
+        dicom.timed_frames(path, max_pixels, max_frames) if is_dicom(path) else video.timed_frames(path, max_pixels)
+    )
     count, first_shape = 0, None
     try:
         for picture, time_s in decoded:
@@ -107,8 +103,8 @@ def read_header(path: Path) -> Header:
     try:
         if is_dicom(path):
             return _dicom_header(path)
-        with _opened(path) as container:
-            return _video_header(container, _video_stream(container))
+        with video.opened(path) as container:
+            return _video_header(container, video.stream_of(container))
     except DAMAGE as error:
         raise _clip_error(path, "a readable header", error, 0) from error
 
@@ -131,61 +127,3 @@ def _dicom_header(path: Path) -> Header:
         region=region,
         regions_dropped=dropped,
     )
-
-
-def _video_frames(path: Path, max_pixels: int) -> Iterator[tuple[Picture, float | None]]:
-    with _watched(lambda: _opened(path, STRICT)) as container:
-        stream = _video_stream(container)
-        if stream.codec_context is None:
-            raise DamagedError("a video stream that nothing here decodes")
-        stream.codec_context.options = STRICT
-        stream.codec_context.thread_count = 1  # clips run side by side; one thread also logs where it is heard
-        if stream.width * stream.height > max_pixels:
-            raise DamagedError(f"{stream.width} x {stream.height} px exceed {max_pixels} px a frame")
-        packets, reformatter = container.demux(stream), VideoReformatter()
-        while (packet := _watched(lambda: next(packets, None))) is not None:
-            if packet.is_corrupt:  # an MPEG programme cut short tells it here alone
-                raise DamagedError("a packet is cut short")
-            for frame in _watched(packet.decode):
-                yield _picture(frame, reformatter), frame.time
-
-
-def _opened(path: Path, options: dict[str, str] | None = None) -> av.container.InputContainer:
-    limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-    try:
-        # a title or a maker's name in another encoding than UTF-8 is nothing that is read here
-        return av.open(str(path), options=(options or {}) | limits, metadata_errors="replace")
-    except av.error.ArgumentError as error:
-        if error.log and "whitelist" not in error.log[2]:
-            raise
-        expected, remedy = "AVI, Matroska, MP4, QuickTime or MPEG", "Export the clip again, or convert it without loss."
-        raise RefusedError("another content than its name says", expected, "another format", remedy) from error
-
-
-def _video_stream(container: av.container.InputContainer) -> av.VideoStream:
-    if not container.streams.video:
-        raise DamagedError("no video stream")
-    return container.streams.video[0]
-
-
-def _watched(step: Callable[[], Value]) -> Value:
-    """Return `step()`; an error that FFmpeg only logs is raised."""
-    # Set at each step: the level is global, off by default, and repeated messages would be swallowed across clips
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
-    with av.logging.Capture() as logs:
-        value = step()
-    errors = [message.strip() for level, _, message in logs if level <= av.logging.ERROR]
-    if errors:
-        raise DamagedError(errors[0])
-    return value
-
-
-def _picture(frame: av.VideoFrame, reformatter: VideoReformatter) -> Picture:
-    # A palette has one component, too, but is coloured
-    grey = len(frame.format.components) == 1 and not frame.format.has_palette
-    # One reformatter a clip, without threads of its own: a new one a frame takes three times as long
-    shown = reformatter.reformat(frame, format="gray" if grey else "rgb24", threads=1)
-    picture: Picture = shown.to_ndarray().astype(np.uint8, copy=False)
-    # Phones and some exporters store a picture lying and a note to turn it
-    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90))) if frame.rotation else picture

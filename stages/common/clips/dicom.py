@@ -11,13 +11,12 @@ from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import iter_pixels
 
+from stages.common.clips.damaged import DamagedError, RefusedError
 from stages.common.clips.dicom_display import Display
 from stages.common.clips.dicom_header import (
     MALFORMED,
     NATIVE,
     PLUGINS,
-    DamagedError,
-    RefusedError,
     frame_rate_hz,
     read_header,
 )
@@ -41,6 +40,7 @@ def timed_frames(
     if max_frames is not None and stated > max_frames:
         remedy = "Correct clips.csv, or the limits in params.yaml."
         raise RefusedError("clip too long", f"up to {max_frames} frames", str(stated), remedy)
+    _refuse_offsets_beyond(path, dataset)
     _refuse_other_sizes(path, dataset, stated)
     time_s, display, count = _clock(dataset, stated), Display(dataset), 0
     for raw in _raw_frames(path, dataset):
@@ -62,6 +62,21 @@ def _stated_frames(dataset: Dataset) -> int:
         if length // max(1, frame_bytes) != stated:  # one byte may pad an odd length
             raise DamagedError(f"{length} bytes of pixels where {stated} frames need {stated * frame_bytes}")
     return stated
+
+
+def _refuse_offsets_beyond(path: Path, dataset: Dataset) -> None:
+    """Raise where a table leads past the file's end: its reader would ask for that much memory, and only then read."""
+    tables = _offsets(dataset)
+    if tables is None:
+        return
+    room = path.stat().st_size - dataset.get_item(PIXEL_DATA, keep_deferred=True).value_tell
+    try:
+        places, lengths = (np.frombuffer(table, "<u8").tolist() for table in tables)
+    except ValueError as error:
+        raise DamagedError(f"ExtendedOffsetTable: {error}") from error
+    ends = [place + length for place, length in zip(places, lengths, strict=True)]
+    if max(ends) > room:
+        raise DamagedError(f"ExtendedOffsetTable leads to byte {max(ends)} of {room} bytes of pixels")
 
 
 def _refuse_other_sizes(path: Path, dataset: Dataset, stated: int) -> None:

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
-from stages.common.clips.dicom_header import RefusedError
+from stages.common.clips.damaged import DamagedError, RefusedError
+from stages.common.clips.dicom_header import MALFORMED
 
 # Of 255: so far apart lie the darkest and the brightest hundredth of the pixels, at least, where values fill the bits
 # that are stated for them. In real clips of the lung it is 116 and more; of 14 bits in 16, 64 at most
@@ -28,7 +29,7 @@ class Display:
         """Return stored values as a screen shows them: (H, W) or (H, W, 3) uint8."""
         bits, signed = int(self.dataset.BitsStored), bool(self.dataset.get("PixelRepresentation"))
         if self.palette:  # its table holds unsigned colours, whatever the indices are
-            raw = apply_color_lut(raw, self.dataset)
+            raw = _coloured(raw, self.dataset)
             bits, signed = 8 * raw.dtype.itemsize, False
         as_stored = bits == 8 and not signed and not self.has_window
         levels = raw.astype(np.uint8) if as_stored else self._windowed(raw, bits, signed)
@@ -64,6 +65,13 @@ class Display:
             got = f"values that span {span}/255 of what {bits} bits hold, and no WindowCenter and WindowWidth"
             expected = f"a window, or values over at least {TOLD_APART}/255 of the range"
             raise RefusedError("nothing says how bright it is to be shown", expected, got, REMEDY)
+
+
+def _coloured(indices: NDArray[np.generic], dataset: Dataset) -> NDArray[np.generic]:
+    try:
+        return apply_color_lut(indices, dataset)
+    except MALFORMED as error:
+        raise DamagedError(str(error)) from error
 
 
 def _first(value: object) -> float:

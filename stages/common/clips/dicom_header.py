@@ -8,7 +8,6 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -23,6 +22,16 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     RLELossless,
+)
+
+from stages.common.clips.damaged import DamagedError
+from stages.common.clips.dicom_numbers import (
+    HEADER,
+    REGION,
+    drop_blanks,
+    refuse_odd_pace,
+    refuse_odd_scale,
+    refuse_other_numbers,
 )
 
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian})
@@ -43,31 +52,15 @@ TAGS = (
     "BluePaletteColorLookupTableData", "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
     "SequenceOfUltrasoundRegions", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 )  # fmt: skip
-NUMBERS = (
-    "NumberOfFrames", "WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelAspectRatio",
-    "FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate",
-)  # fmt: skip
 REQUIRED = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
 DEFERRED_BYTES = 1 << 16  # larger elements, so the pixels, stay on disk until a frame is asked for
 TISSUE_2D = 1  # Region Spatial Format 0018,6012: a B-mode picture, not an M-mode or spectral strip
 CENTIMETRE = 3  # Physical Units X Direction 0018,6024
 # What pydicom and its plugins raise on a malformed file; anything else is a bug and keeps its traceback.
 MALFORMED = (
-    InvalidDicomError, BytesLengthException, AttributeError, EOFError, IndexError, KeyError, NotImplementedError,
-    OSError, RuntimeError, TypeError, ValueError, struct.error,
+    InvalidDicomError, BytesLengthException, ArithmeticError, AttributeError, EOFError, IndexError, KeyError,
+    NotImplementedError, OSError, RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
-
-
-class DamagedError(Exception):
-    """A DICOM file that does not hold the frames it states, or none that can be decoded."""
-
-
-class RefusedError(DamagedError):
-    """A file that is whole and yet of no use: what is wrong with it and its remedy are its own."""
-
-    def __init__(self, what: str, expected: str, got: str, remedy: str) -> None:
-        super().__init__(f"{what}: {got}")
-        self.what, self.expected, self.got, self.remedy = what, expected, got, remedy
 
 
 @dataclass(frozen=True)
@@ -90,6 +83,7 @@ def read_header(path: Path) -> Dataset:
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # of a size that is refused here
         _check_syntax(read_file_meta_info(path).get("TransferSyntaxUID"))  # dcmread would first inflate a deflated file
         dataset = dcmread(path, defer_size=DEFERRED_BYTES, specific_tags=[*TAGS, "PixelData"])
+        drop_blanks(dataset)
         _check(dataset)
     except MALFORMED as error:
         raise DamagedError(str(error) or "no DICOM file") from error
@@ -103,14 +97,14 @@ def _check_syntax(syntax: UID | None) -> None:
 
 
 def _check(dataset: Dataset) -> None:
-    """Raise DamagedError where a tag is missing, one of `MALFORMED` where a value cannot be converted."""
+    """Raise DamagedError where a tag is missing or no number of its kind, one of `MALFORMED` where it is no value."""
     if "PixelData" not in dataset:
         raise DamagedError("no PixelData: truncated, or no picture")
     missing = [name for name in REQUIRED if dataset.get(name) is None]
     if missing:
         raise DamagedError(f"no {', '.join(missing)}")
-    for name in NUMBERS:
-        np.asarray(dataset.get(name) or 0, dtype=float)
+    refuse_other_numbers(dataset, HEADER)
+    refuse_odd_pace(frame_rate_hz(dataset))
     regions(dataset)
 
 
@@ -134,8 +128,16 @@ def regions(dataset: Dataset) -> tuple[Region | None, int]:
 
     A file scaled down after the examination keeps its old regions (pydicom's own example does): a region that
     reaches past the picture says nothing about this picture.
+
+    Raises:
+        DamagedError: a region's numbers are none.
+        RefusedError: its scale is no scanner's.
     """
-    found = [_as_region(item) for item in dataset.get("SequenceOfUltrasoundRegions") or [] if _is_measured(item)]
+    stated = dataset.get("SequenceOfUltrasoundRegions") or []
+    tissue = [item for item in stated if item.get("RegionSpatialFormat") == TISSUE_2D]
+    for item in tissue:
+        refuse_other_numbers(item, REGION)
+    found = [_as_region(item) for item in tissue if _is_measured(item)]
     within = [one for one in (_within(one, int(dataset.Columns), int(dataset.Rows)) for one in found) if one]
     return max(within, key=lambda one: one.width * one.height, default=None), len(found) - len(within)
 
@@ -150,8 +152,7 @@ def _within(one: Region, columns: int, rows: int) -> Region | None:
 
 def _is_measured(item: Dataset) -> bool:
     return (
-        item.get("RegionSpatialFormat") == TISSUE_2D
-        and item.get("PhysicalUnitsXDirection") == item.get("PhysicalUnitsYDirection") == CENTIMETRE
+        item.get("PhysicalUnitsXDirection") == item.get("PhysicalUnitsYDirection") == CENTIMETRE
         and bool(item.get("PhysicalDeltaX"))
         and bool(item.get("PhysicalDeltaY"))
         and item.get("RegionLocationMaxX1", 0) > item.get("RegionLocationMinX0", 0)
@@ -160,6 +161,7 @@ def _is_measured(item: Dataset) -> bool:
 
 
 def _as_region(item: Dataset) -> Region:
+    refuse_odd_scale(item)
     x, y = int(item.RegionLocationMinX0), int(item.RegionLocationMinY0)
     width, height = int(item.RegionLocationMaxX1) - x + 1, int(item.RegionLocationMaxY1) - y + 1
     return Region(x, y, width, height, 10 * abs(float(item.PhysicalDeltaX)), 10 * abs(float(item.PhysicalDeltaY)))
