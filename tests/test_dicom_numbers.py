@@ -13,7 +13,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
 
-from stages.common.clips.cine import placement, survey
+from stages.common.clips.cine import drawn, placement, survey
 from stages.common.clips.decode import ClipError, frames, read_header
 from stages.common.clips.dicom_header import TAGS
 from tests.clip_factory import encoded, speckle, write_dicom
@@ -65,7 +65,7 @@ def shown(path: Path) -> None:
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         surveyed = survey(path, None, None, CINE, covered=False)
         assert all(time is None or math.isfinite(time) for time in surveyed.times_s)
-        placement(surveyed, 64, CINE)
+        list(drawn(surveyed, [0], placement(surveyed, 64, CINE)))
 
 
 @pytest.mark.parametrize("syntax", ["little", "jpeg", "rle"])
@@ -104,7 +104,7 @@ def test_two_values_where_one_is_due(tmp_path: Path, tag: str) -> None:
 )
 def test_numbers_that_are_none_or_not_as_many_as_are_due(tmp_path: Path, tags: dict[str, object], told: str) -> None:
     path = written(tmp_path / "a.dcm", tags)
-    for read in (read_header, lambda path: list(frames(path))):
+    for read in (read_header, shown):
         with pytest.raises(ClipError, match=told):
             read(path)
 
@@ -189,9 +189,8 @@ def test_a_table_of_offsets_that_is_right_is_followed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack(list(frames(path))), GREY)
 
 
-@pytest.mark.parametrize("length", [3, 12])
-def test_a_table_of_offsets_that_holds_no_whole_numbers(tmp_path: Path, length: int) -> None:
-    tables = dict.fromkeys(TABLES, bytes(length + length % 2))
+def test_a_table_of_offsets_that_holds_no_whole_numbers(tmp_path: Path) -> None:
+    tables = dict.fromkeys(TABLES, bytes(12))
     with pytest.raises(ClipError, match="damaged clip: expected frames that decode, got 'ExtendedOffsetTable: buffer"):
         list(frames(write_dicom(tmp_path / "a.dcm", GREY, "jpeg", **tables)))
 
