@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +86,7 @@ def test_a_grid_is_every_combination_once() -> None:
 
 
 @given(st.floats(1e-6, 1.0), st.floats(1.001, 1e4), st.sampled_from(["linear", "log"]), st.floats(0, 1))
+@hypothesis.settings(deadline=None)  # a loaded machine is no failure
 def test_what_is_set_never_leaves_the_limits(low: float, factor: float, scale: Any, share: float) -> None:
     axis = Range(min=low, max=low * factor, scale=scale, points=5)
     value = neat(low + share * (low * factor - low), axis)

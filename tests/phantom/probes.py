@@ -38,7 +38,7 @@ from tests.phantom.resnet_probe import TASKS, train_and_test
 FULL_RATE_FRAMES = 180  # 6 s; --frames of them are rendered
 FOLDS = 5
 DRAWS, UNSEEN = 20, 1 / 3  # of infants to learn from and to ask about
-SEEN, SEEN_FRAMES, OTHERS = 90, 20, 1000  # infants that the network learns from, frames of each, their seed less ours
+SEEN, SEEN_FRAMES, OTHERS = 150, 14, 1000  # infants that the network learns from, frames of each, their seed less ours
 COHORTS = 10  # of --patients infants each, whose overlays are asked
 
 
