@@ -9,6 +9,11 @@ from stages.common.sheets.csv_file import delimiter_of
 MARK = "\ufeff"  # Excel's 'CSV UTF-8' begins with it; it belongs to no cell
 
 
+def delimiter(text: str) -> str:
+    """Return the delimiter of a CSV's heading, above which empty lines may stand."""
+    return delimiter_of(next((line for line in text.splitlines() if line.strip()), ""))
+
+
 def without_rows(
     text: str, column: str, names: Sequence[str], normal: Callable[[str], str], spaced: bool = False
 ) -> str:
@@ -26,7 +31,7 @@ def without_rows(
     """
     mark, body = (MARK, text[1:]) if text.startswith(MARK) else ("", text)
     lines = io.StringIO(body, newline="").readlines()
-    reader = csv.reader(iter(lines), delimiter=delimiter_of(lines[0]), skipinitialspace=spaced)
+    reader = csv.reader(iter(lines), delimiter=delimiter(body), skipinitialspace=spaced)
     heading = next(cells for cells in reader if any(cell.strip() for cell in cells))  # empty lines may stand above it
     place = [normal(title) for title in heading].index(normal(column))
     kept, begin = lines[: reader.line_num], reader.line_num

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from openpyxl import Workbook, load_workbook
 
-from operations.cut_rows import without_rows
+from operations.cut_rows import delimiter, without_rows
 from stages.common.clips.cohort import Clip
 from stages.common.core.errors import PipelineError
-from stages.common.sheets.csv_file import delimiter_of
 from stages.common.sheets.files import label_files, read_files
 from stages.common.sheets.matching import match_sheets
 from stages.common.sheets.names import normal, same
@@ -110,7 +109,7 @@ def _without_files(folder: Path, titles: Sequence[str]) -> Contents:
 
 def _without_names(path: Path, names: Sequence[str], clip_column: str) -> bytes | None:
     text = without_rows(path.read_bytes().decode("utf-8"), clip_column, names, normal)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.split("\n", 1)[0]))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text))
     filled = [row for row in rows if any(cell.strip() for cell in row)]
     return text.encode("utf-8") if len(filled) > 1 else None  # a heading alone labels nothing
 
