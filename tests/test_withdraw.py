@@ -195,7 +195,7 @@ def test_broken_off_anywhere_in_the_cohort_it_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, call, breaks)
-        with pytest.raises(PipelineError, match="no space.*`python -m operations.withdraw P002 --do` goes on"):
+        with pytest.raises(PipelineError, match=r"no space.*`python -m operations.withdraw P002 --do` goes on"):
             withdraw.withdraw(found, column)
     left = withdraw.begun("P002", Path("data/cohorts/mine"))
     assert left == found
