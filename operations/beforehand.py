@@ -30,19 +30,22 @@ def refuse_shared_cache(repo: Repo) -> None:
         )
 
 
-def refuse_absent_lists(repo: Repo, cohort: Path) -> None:
-    """Raise where the cache has no list of a folder that stays: nobody can tell which files are in it.
+def refuse_lists(repo: Repo, cohort: Path, absent_too: bool) -> None:
+    """Raise where nobody can tell which files are in a folder that stays.
+
+    Args:
+        repo: the clone.
+        cohort: data/cohorts/<cohort>, whose own lists go.
+        absent_too: whether what the cache has of folders may go whose lists it does not have.
 
     Raises:
-        PipelineError: also where such a list is damaged.
+        PipelineError: the cache does not have a folder's list, or has it damaged.
     """
-    absent: dict[str, Keeper] = {}
-    for value, keeper in tracking(repo):
-        own = keeper[0] == f"{cohort}.dvc"  # its old states go, and its new one is not tracked yet
-        if value.endswith(FOLDER) and not own and listed(value, repo.cache.local) is None:
-            absent.setdefault(value, keeper)
-    if absent:
-        raise PipelineError(_absent(absent))
+    lists = [(value, keeper) for value, keeper in tracking(repo) if value.endswith(FOLDER)]
+    absent = {value: keeper for value, keeper in reversed(lists) if listed(value, repo.cache.local) is None}
+    others = {value: keeper for value, keeper in absent.items() if keeper[0] != f"{cohort}.dvc"}
+    if others and not absent_too:
+        raise PipelineError(_absent(others))
 
 
 def _absent(absent: Mapping[str, Keeper]) -> str:

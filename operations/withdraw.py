@@ -22,7 +22,7 @@ import argparse
 from collections.abc import Sequence
 
 from operations.approval import approved_of
-from operations.beforehand import cache_of, refuse_absent_lists, refuse_other_states, refuse_shared_cache
+from operations.beforehand import cache_of, refuse_lists, refuse_other_states, refuse_shared_cache
 from operations.clone import clone
 from operations.derived import COHORTS, TMP
 from operations.forget import forget
@@ -119,8 +119,7 @@ def refuse(found: Withdrawal, allowed: Sequence[str], goes_on: bool) -> tuple[st
     with clone() as repo:
         if SHARED_CACHE not in allowed:
             refuse_shared_cache(repo)
-        if ABSENT_LISTS not in allowed:
-            refuse_absent_lists(repo, found.cohort)
+        refuse_lists(repo, found.cohort, ABSENT_LISTS in allowed)
         if not goes_on and OTHER_STATES not in allowed:
             refuse_other_states(found.cohort)
         if DO in allowed:

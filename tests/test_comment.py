@@ -82,7 +82,7 @@ def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> No
         "note": "one\ntwo | three",
         "label_merge": {"first_number": 1, **named},
         "leakage": {"blank_below": 2, "known_pairs": {"C003 C009": "KURT and NORA are twins"}},
-        "label_review": {"answers": "/home/EVA/answers of MIA.csv", "answers_sha256": "ab12"},
+        "label_review": {"answers": "reviews/EVA, answers of MIA.csv", "answers_sha256": "ab12"},
         "train": {"weights": "weights/BORIS 2019.pth", "weights_sha256": "cd34"},
     }
     with (tmp_path / "params.yaml").open("w") as file:
