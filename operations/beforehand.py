@@ -42,8 +42,8 @@ def refuse_lists(repo: Repo, cohort: Path, absent_too: bool) -> None:
         PipelineError: the cache does not have a folder's list, or has it damaged.
     """
     lists = [(value, keeper) for value, keeper in tracking(repo) if value.endswith(FOLDER)]
-    absent = {value: keeper for value, keeper in reversed(lists) if listed(value, repo.cache.local) is None}
-    others = {value: keeper for value, keeper in absent.items() if keeper[0] != f"{cohort}.dvc"}
+    absent = [(value, keeper) for value, keeper in lists if listed(value, repo.cache.local) is None]
+    others = {value: keeper for value, keeper in reversed(absent) if keeper[0] != f"{cohort}.dvc"}
     if others and not absent_too:
         raise PipelineError(_absent(others))
 
