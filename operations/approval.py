@@ -1,7 +1,6 @@
 """What approved.json says, checked: people merge it by hand, and whoever reads it gets a model of it."""
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -69,11 +68,11 @@ def approved_of(cohort: str) -> str | None:
         return None
     try:
         approved = read_approved()
-        params = YAML(typ="safe", pure=True).load(git("show", f"{approved.rev}:./params.yaml"))
-        its = params["cohort"]
     except PipelineError:
         return f"{APPROVED}, which is damaged: nobody can tell which model it names"
-    except (subprocess.CalledProcessError, YAMLError, KeyError, TypeError):  # no commit of this clone's
+    try:
+        its = YAML(typ="safe", pure=True).load(git("show", f"{approved.rev}:./params.yaml"))["cohort"]
+    except (PipelineError, YAMLError, KeyError, TypeError):  # no commit of this clone's
         its = cohort
     named = f"{APPROVED}: {approved.protocol}/{approved.model} of commit {approved.rev[:10]}"
     return f"{named}, SHA-256 {approved.sha256}" if its == cohort else None

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from configobj import ConfigObj
-from dvc.repo import Repo
 
 from experiments.run_dvc import dvc
 from operations.approval import APPROVED, BUNDLE, Approved, read_approved
+from operations.clone import clone
 from operations.digest import digest
+from operations.locked import refuse_unlocked
 from operations.run_git import git
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import replacing, write_json
@@ -54,7 +55,7 @@ def bundle(protocol: str, model: str) -> Path:
     Raises:
         PipelineError: no stage makes it, or the bytes in the workspace are others.
     """
-    with Repo() as repo:
+    with clone() as repo:
         known = {found.groups(): out for out in repo.index.outs if (found := BUNDLE.search(str(out)))}
     if (protocol, model) not in known:
         names = ", ".join("/".join(name) for name in known)
@@ -74,12 +75,7 @@ def judged() -> dict[str, Any]:
     Raises:
         PipelineError: it has other bytes, or there is none.
     """
-    with Repo() as repo:
-        known = {Path(str(out)): out.hash_info.value for out in repo.index.outs if out.hash_info}
-    if not BEDSIDE.is_file() or digest(BEDSIDE, "md5") != known.get(BEDSIDE):
-        raise PipelineError(
-            f"{BEDSIDE}: expected the bytes of dvc.lock, got others or none. Run `dvc repro bedside`, and commit."
-        )
+    refuse_unlocked(BEDSIDE, "bedside")
     content: dict[str, Any] = json.loads(BEDSIDE.read_text(encoding="utf-8"))
     return content
 
@@ -107,7 +103,7 @@ def approve(named: str | None) -> Approved:
 def write_remotes(path: Path) -> None:
     """Write this clone's remotes with absolute urls: `dvc get` resolves relative ones elsewhere."""
     config = ConfigObj(str(path), encoding="utf-8")
-    with Repo() as repo:
+    with clone() as repo:
         for name, fields in repo.config["remote"].items():
             config[f'remote "{name}"'] = dict(fields)
     config.write()
@@ -118,9 +114,12 @@ def get(target: Path) -> Approved:
 
     Raises:
         PipelineError: nothing is approved here, approved.json is damaged, DVC cannot get it, or it has other bytes;
-            then `target` is as it was.
-            then `target` is as it was.
+            then `target` is as it was. Or `target` is a folder.
     """
+    if target.is_dir() or target.name in ("", ".."):
+        raise PipelineError(
+            f"{target}: expected a file to write, got a folder. Name a file, such as model.safetensors."
+        )
     approved = read_approved()
     with tempfile.TemporaryDirectory() as folder, replacing(target) as partial:
         write_remotes(Path(folder) / "config")

@@ -23,6 +23,7 @@ from typing import Any
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
+from operations.clone import clone
 from operations.reached import AGAIN, reached, unchanged
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.progress import in_parallel
@@ -177,7 +178,7 @@ def main() -> None:
     parser.add_argument("where", nargs="?", help="a remote's name, or a folder; default: this repository's cache")
     parser.add_argument("--heal", action="store_true", help="remove damaged objects")
     asked = parser.parse_args()
-    with Repo() as repo:
+    with clone() as repo:
         where = store(repo, asked.where)
         found, named = check(where), owners(repo)
     if found.strange:

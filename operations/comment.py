@@ -7,7 +7,7 @@ Reads   the workspace after `dvc repro` or `dvc exp run`: params.yaml, metrics/e
 Writes  the comment to standard output; below --pictures a PNG a plot
 
 Numbers, parameters and charts alone: no picture of a patient is read here, whatever the cohort, and parameters that
-name sheets or clips are left out.
+may name sheets, clips or patients are left out. Figures of another cohort or run than dvc.lock's are refused.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 import vl_convert
 
 from experiments.run_dvc import dvc
+from operations.locked import refuse_other_cohort, refuse_unlocked
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.params import PARAMS_FILE
 from stages.common.core.yaml_file import load_yaml
@@ -29,10 +30,12 @@ SUMMARY = "metrics/summary.json"  # the one metric that is short enough for a co
 PHANTOM = "phantom"
 SHOWN = ("patients with GO dangerous", "patients with GO futile", "macro F1")  # and two rates of every label
 RATES = ("sensitivity", "specificity")
-# maps of label_merge whose keys, and some values, are names that a person gave sheets and clips
+# what holds a person's own words, which may name a patient: names of sheets and clips, reasons, places of files
 NAMES = re.compile(
-    r"label_merge\.(aliases|column_aliases|confirmed_headings|definitions|first_number_of|ignored_sheets)\b"
+    r"(label_merge\.(aliases|column_aliases|confirmed_headings|definitions|first_number_of|ignored_sheets)"
+    r"|leakage\.known_pairs|label_review\.answers)(?![\w-])"
 )
+WEIGHTS, KINDS_OF_WEIGHTS = "train.weights", (None, "random", "imagenet")  # and no place of a file
 NO_DIFFERENCE = "No difference."
 HEAD = ("| Path | Param | Old | New |", "| --- | --- | --- | --- |")
 HEAD_LINES = 2  # of a Markdown table: DVC prints them without a row below, too
@@ -76,7 +79,7 @@ def differences(table: str) -> str:
 
 
 def parameters(changed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
-    """Return a table of parameters, without those of `label_merge` that name sheets and clips.
+    """Return a table of parameters, without those that may name sheets, clips and patients.
 
     Args:
         changed: file -> key -> old and new value, as `dvc params diff --json` has them. DVC's Markdown would not do:
@@ -86,12 +89,20 @@ def parameters(changed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     rows = [
         "| " + " | ".join(map(one_line, (file, key, values.get("old"), values.get("new")))) + " |"
         for file, key, values in found
-        if not NAMES.match(key)
+        if not names_somebody(key, values)
     ]
     parts = ["\n".join([*HEAD, *rows])] if rows else []
     if left_out := len(found) - len(rows):
-        parts += [f"{left_out} entries of `label_merge` that name sheets or clips are left out; params.yaml has them."]
+        count, verb = ("1 entry", "is") if left_out == 1 else (f"{left_out} entries", "are")
+        parts += [f"{count} that may name sheets, clips or patients {verb} left out: see params.yaml."]
     return "\n\n".join(parts or [NO_DIFFERENCE])
+
+
+def names_somebody(key: str, values: Mapping[str, Any]) -> bool:
+    """Return whether a parameter is a person's own words, of which nobody knows whom they name."""
+    if key == WEIGHTS:
+        return not all(values.get(side) in KINDS_OF_WEIGHTS for side in ("old", "new"))
+    return NAMES.match(key) is not None
 
 
 def one_line(value: object) -> str:
@@ -101,7 +112,6 @@ def one_line(value: object) -> str:
 
 def draw_plots(folder: Path) -> list[Path]:
     """Write each of DVC's plots as a PNG; return the files in DVC's order."""
-    folder.mkdir(parents=True, exist_ok=True)
     shown: dict[str, Any] = json.loads(dvc("plots", "show", "--json"))["data"]
     files = []
     for title, drawn in shown.items():
@@ -112,18 +122,35 @@ def draw_plots(folder: Path) -> list[Path]:
     return files
 
 
-def read_evidence() -> Mapping[str, Any]:
-    """Return metrics/evidence.json.
+def judged(cohort: str, labels: list[str]) -> str:
+    """Return the comparison that metrics/evidence.json makes.
 
     Raises:
-        PipelineError: there is none, or it is no JSON.
+        PipelineError: there is none, it is of another form, cohort or run than dvc.lock's.
     """
     try:
-        found: Mapping[str, Any] = json.loads(EVIDENCE.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        said = comparison(json.loads(EVIDENCE.read_text(encoding="utf-8")), labels)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         got = "no such file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
         raise PipelineError(f"{EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first.") from error
-    return found
+    refuse_unlocked(EVIDENCE, "report")
+    refuse_other_cohort(EVIDENCE, cohort, "report")
+    return said
+
+
+def make_folder(pictures: Path) -> None:
+    """Make the folder for the plots.
+
+    Raises:
+        PipelineError: it cannot be made.
+    """
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(
+            f"--pictures {pictures}: expected a folder, or a name for a new one, got {type(error).__name__}: "
+            f"{error.strerror}. Give another."
+        ) from error
 
 
 def comment(base: str, pictures: Path | None, link: str) -> str:
@@ -134,13 +161,16 @@ def comment(base: str, pictures: Path | None, link: str) -> str:
         pictures: folder for the plots; None for none.
         link: what stands before a picture's name in its link.
     """
-    params, evidence = load_yaml(PARAMS_FILE), read_evidence()
+    if pictures is not None:
+        make_folder(pictures)
+    params = load_yaml(PARAMS_FILE)
+    evidence = judged(params["cohort"], list(params["labels"]))
     parts = [f"## Against `{base}`, cohort `{params['cohort']}`"]
     if params["cohort"] == PHANTOM:
         parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
     parts += ["### Macro F1", differences(dvc("metrics", "diff", "--md", base, "--targets", SUMMARY)), POOLED]
     parts += ["### Parameters", parameters(json.loads(dvc("params", "diff", "--json", base)))]
-    parts += ["### What the patients allow to say", comparison(evidence, list(params["labels"]))]
+    parts += ["### What the patients allow to say", evidence]
     if pictures is not None:
         parts += ["### Plots", *(f"![{file.stem}]({link}{file.name})" for file in draw_plots(pictures))]
     return "\n\n".join(parts)

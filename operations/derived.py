@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dvc.repo import Repo
-
+from operations.clone import clone
 from operations.run_git import git
 
 COHORTS = Path("data/cohorts")
@@ -28,7 +27,7 @@ def clear_workspace(cohort: Path) -> list[str]:
     Args:
         cohort: data/cohorts/<cohort>; other cohorts are not touched.
     """
-    with Repo() as repo:  # links into DVC's cache, wherever it lies, lead to what is cleared there
+    with clone() as repo:  # links into DVC's cache, wherever it lies, lead to what is cleared there
         inside = (Path.cwd().resolve(), Path(repo.cache.local_cache_dir).resolve())
     led_out = []
     for path in sorted({*_untracked(), *_half_written(cohort)}):
@@ -48,7 +47,7 @@ def clear_workspace(cohort: Path) -> list[str]:
 def _untracked() -> Iterator[Path]:
     """Yield the files and links of OUTPUTS, but inputs."""
     tracked = {Path(name) for name in git("ls-files", "-z").split("\0") if name}
-    with Repo() as repo:
+    with clone() as repo:
         inputs = [Path(out.fs_path) for out in repo.index.outs if out.stage.is_data_source]
     sources = {path.relative_to(repo.root_dir) for path in inputs if path.is_relative_to(repo.root_dir)}
     kept = {COHORTS, *tracked, *sources}

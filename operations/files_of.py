@@ -62,6 +62,12 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
     return Files(sorted(goes), [path for path in free if path not in goes])
 
 
+def copies_of(files: Sequence[Path], among: Iterable[Path]) -> list[Path]:
+    """Return those of `among` that have the bytes of one of `files`, or that one leads to as a link."""
+    real, bytes_of = {path.resolve() for path in files}, _contents(files)
+    return [path for path in among if path.resolve() in real or _same(path, bytes_of)]
+
+
 def named_after(cohort: Path, files: Iterable[Path], clips: Sequence[Clip], own: Sequence[Clip]) -> list[Path]:
     """Return those of `files` whose name is that of a clip of `own`, and of nobody else's."""
     names: dict[str, bool] = {}  # name -> whether it is the patient's alone

@@ -15,27 +15,16 @@ from dvc_data.hashfile.hash_info import HashInfo
 
 from experiments.run_dvc import dvc
 from operations.cache import is_object
+from operations.clone import clone
 from operations.derived import COHORTS, clear_workspace
-from operations.keepers import members, refs, state_of, stored, tracked
+from operations.keepers import WORKSPACE, members, state_of, stored, tracking
 from operations.own_remote import called, refuse_others, remote_of
 from operations.reached import half, reached
-
-STATES = ("refs/heads/", "refs/remotes/", "refs/tags/")  # refs that a person made; those of experiments follow one
-
-
-def other_states(cohort: Path) -> dict[str, str]:
-    """Return branch or tag -> the cohort's MD5 there, where neither the workspace nor the last commit has it so."""
-    name = f"{cohort}.dvc"
-    known = {None, state_of(cohort), tracked("HEAD").get(name)}
-    states = {ref: tracked(ref).get(name) for ref in refs() if ref.startswith(STATES)}
-    return {ref: state for ref, state in states.items() if state is not None and state not in known}
 
 
 def kept(repo: Repo, cohort: Path) -> set[str]:
     """Return the MD5s of what stays: files and folders that are tracked here, and other cohorts' on any ref."""
-    here = {out.hash_info.value for out in repo.index.outs if out.stage.is_data_source and out.hash_info}
-    there = {value for ref in refs() for name, value in tracked(ref).items() if name != f"{cohort}.dvc"}
-    return here | there
+    return {value for value, (name, ref) in tracking(repo) if ref == WORKSPACE or name != f"{cohort}.dvc"}
 
 
 def clear(odb: Any, keep: set[str], listings: Any) -> None:
@@ -84,19 +73,19 @@ def forget(cohort: Path, again: str) -> list[str]:
     Raises:
         PipelineError: DVC fails, or the remote cannot be reached, or holds what others track.
     """
-    with Repo() as repo:
+    with clone() as repo:
         remote = remote_of(repo, cohort)
         if remote is not None:
             with reached(f"{called(repo, remote)}: expected to see what it holds", lambda: half(again)):
                 refuse_others(repo, cohort, remote, again)
     dvc("add", str(cohort))
-    with Repo() as repo:
+    with clone() as repo:
         for out in [out for out in repo.index.outs if not out.stage.is_data_source]:
             if COHORTS not in Path(str(out)).parents:  # the phantom's infants are others
                 out.remove()
     Path("dvc.lock").unlink(missing_ok=True)
     led_out = clear_workspace(cohort)
-    with Repo() as repo:
+    with clone() as repo:
         cache = repo.cache.local
         remote = remote_of(repo, cohort)
         if remote is not None:  # first: it breaks more often, and the cache still lists other cohorts' folders

@@ -33,7 +33,12 @@ fi
 planned=$(python -m experiments.profile "$profile" --dry "$@") || { echo "$planned"; exit 1; }
 remote=$(sed -n 's/^dvc .* -S cohort=\([^ ]*\).*/\1/p' <<<"$planned")
 remote=${remote:-$(sed -n 's/^cohort: *\([^ #]*\).*/\1/p' params.yaml)}
-url=$(dvc config "remote.$remote.url")
+url=$(dvc config "remote.$remote.url" || true) # DVC says by itself why it has none
+[ -n "$url" ] || {
+  echo "error: cohort $remote: .dvc/config has no remote of that name with a url: \`dvc remote add $remote <url>\`," \
+    "\`dvc remote modify $remote verify true\`; the url /proc/push-is-off keeps the results here" >&2
+  exit 1
+}
 case $url in
   /proc/*)
     pushed=

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dvc.repo import Repo
-
 from operations.cache import value_of
+from operations.clone import clone
 from operations.digest import digest
 from operations.keepers import keepers, stored
 from operations.reached import half, reached
@@ -44,7 +43,7 @@ def left_of(traces: Traces, remote: str | None, again: str) -> list[str]:
     Raises:
         PipelineError: the remote cannot be reached.
     """
-    with Repo() as repo:
+    with clone() as repo:
         cache = Path(repo.cache.local_cache_dir)
         found = [(value, f"the cache ({path})") for value, path in _objects(cache) if value in traces]
         if remote is not None:

@@ -1,8 +1,12 @@
 """Which remote is a cohort's own, and that nothing of another cohort lies in it: what it holds may be an only copy."""
 
+import os
 import posixpath
 from collections import Counter
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
 
 from dvc.fs import get_cloud_fs
 from dvc.repo import Repo
@@ -13,38 +17,57 @@ from operations.reached import half
 from stages.common.core.errors import PipelineError
 
 NOWHERE = "/proc/"  # a remote below it is push turned off
-SSH_PORT = 22
+SSH_PORT, HTTP_PORT, HTTPS_PORT = 22, 80, 443
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # of remotes that name none, the first that is set
+AMAZON = ".amazonaws.com"
 
 
 def remote_of(repo: Repo, cohort: Path) -> str | None:
     """Return the cohort's own remote; None where it has none or `push` is off.
 
     Raises:
-        PipelineError: another remote lies in the same place, and nobody can tell whose objects are there.
+        PipelineError: another remote lies in the same place or inside of it: nobody can tell whose objects are there.
     """
     own, remotes = cohort.name, repo.config["remote"]
     if own not in remotes or remotes[own]["url"].startswith(NOWHERE):
         return None
-    same = [name for name in remotes if name != own and place_of(repo, name) == place_of(repo, own)]
-    if same:
+    server, folder = place_of(repo, own)
+    places = {name: place_of(repo, name) for name in remotes if name != own}
+    shared = [name for name, (its, path) in places.items() if its == server and path.is_relative_to(folder)]
+    if shared:
+        told = ", ".join(f"{name} ({remotes[name]['url']})" for name in shared)
         raise PipelineError(
-            f".dvc/config: remote '{own}': expected a place of its own, got that of {', '.join(same)}: "
+            f".dvc/config: remote '{own}': expected a place of its own, got that of {told}, or one around it: "
             f"{remotes[own]['url']}. Nobody can tell whose objects lie there: give each cohort's remote a url of its "
-            "own."
+            "own, outside of the others'."
         )
     return own
 
 
-def place_of(repo: Repo, remote: str) -> tuple[str, ...]:
-    """Return where a remote lies, the same however its url spells it: with a link, `..`, a user or the usual port."""
+def place_of(repo: Repo, remote: str) -> tuple[tuple[str, ...], PurePath]:
+    """Return server and folder of a remote, the same however its url spells them: with a link, `..`, the usual port."""
     try:
         kind, settings, path = get_cloud_fs(repo.config, name=remote)
     except ImportError:  # another cohort's, on a kind of server that DVC is not installed for here
-        return (repo.config["remote"][remote]["url"],)
+        scheme, _, path = repo.config["remote"][remote]["url"].partition("://")
+        return (scheme,), PurePosixPath(path)
     if kind.protocol == "local":
-        return (str(Path(path.removeprefix("file://")).resolve()),)
-    host, port = str(settings.get("host")).lower(), str(settings.get("port", SSH_PORT))
-    return kind.protocol, host, port, posixpath.normpath(path).strip("/")
+        return ("local",), Path(path.removeprefix("file://")).resolve()
+    server = _endpoint(settings) if kind.protocol == "s3" else _host(settings)
+    return (kind.protocol, *server), PurePosixPath(posixpath.normpath(path).strip("/"))
+
+
+def _host(settings: Mapping[str, Any]) -> tuple[str, str]:
+    return str(settings.get("host")).lower(), str(settings.get("port", SSH_PORT))
+
+
+def _endpoint(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return an S3 server's host and port; Amazon's own, which nobody names as a rule, are one."""
+    named = [settings.get("endpointurl"), *(os.environ.get(name) for name in ENDPOINTS)]
+    url = urlsplit(next(filter(None, named), ""))
+    host = url.hostname or ""
+    usual = HTTPS_PORT if url.scheme == "https" else HTTP_PORT
+    return () if not host or host.endswith(AMAZON) else (host, str(url.port or usual))
 
 
 def called(repo: Repo, remote: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from dvc.exceptions import DvcException
+
 from stages.common.core.errors import PipelineError
 
 AWAY = "Wrong key, or a server that is away: README, 'Share it'."
@@ -41,3 +43,21 @@ def reached(where: str, then: Callable[[], str]) -> Iterator[None]:
     except Exception as error:
         said = " ".join(str(error).split())
         raise PipelineError(f"{where}, got {type(error).__name__}: {said}. {then()}") from error
+
+
+@contextmanager
+def going_on(again: str) -> Iterator[None]:
+    """Say of whatever a withdrawal breaks off at that the same command goes on: no permission, a lock, a full disk.
+
+    Args:
+        again: the command.
+
+    Raises:
+        PipelineError: it broke off.
+    """
+    try:
+        yield
+    except (PipelineError, DvcException, OSError) as error:
+        notes = "".join(f", {note}" for note in getattr(error, "__notes__", []))
+        said = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}{notes}."
+        raise PipelineError(said if half(again) in said else f"{said} {half(again)}") from error

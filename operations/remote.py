@@ -16,6 +16,7 @@ from pathlib import Path
 from dvc.lock import LockNoop
 from dvc.repo import Repo
 
+from operations.clone import clone
 from operations.reached import AWAY, reached
 from stages.common.core.errors import PipelineError, run
 
@@ -71,9 +72,17 @@ def push(repo: Repo, name: str) -> None:
 
 
 def known(repo: Repo, name: str) -> None:
-    """Raise where no remote has the name."""
+    """Raise where no remote has the name, or DVC would believe whatever bytes lie there."""
     if name not in repo.config["remote"]:
-        raise PipelineError(f"remote {name}: .dvc/config has none of that name. `dvc remote add {name} <url>`")
+        raise PipelineError(
+            f"remote {name}: .dvc/config has none of that name. `dvc remote add {name} <url>`, "
+            f"`dvc remote modify {name} verify true`"
+        )
+    if not repo.config["remote"][name].get("verify"):
+        raise PipelineError(
+            f"remote {name}: expected `verify = true` in .dvc/config, got none: `dvc pull` would take damaged bytes "
+            f"from there for a clip or a model. `dvc remote modify {name} verify true`, and commit."
+        )
 
 
 def recorded_cohorts(cache: Path) -> set[str]:
@@ -88,7 +97,7 @@ def main() -> None:
     parser.add_argument("what", choices=("probe", "push"))
     parser.add_argument("remote", help="its name in .dvc/config: the cohort's")
     asked = parser.parse_args()
-    with Repo() as repo:
+    with clone() as repo:
         {"probe": probe, "push": push}[asked.what](repo, asked.remote)
 
 

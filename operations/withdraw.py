@@ -10,29 +10,40 @@ Before anything is written, the cohort as it would be is read again in memory: o
 Arrays, features and bundles hold all patients at once, and every earlier run lies in the cache too. So every output of
 the pipeline goes, of these parameters or others, with dvc.lock; then everything in the cache that is not a cohort as it
 now stands, on any branch or tag; and everything in the cohort's own remote but this cohort. `dvc repro` makes the rest
-again. Other cohorts and their remotes are not touched; what they have in the cohort's own remote stops it.
+again. Other cohorts and their remotes are not touched; what they have in the cohort's own remote stops it. So do,
+before anything is changed, a stage that runs, a cache outside of the clone, and lists of other cohorts' files that are
+damaged or absent; `--help` says what lets it pass.
 
 In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1.
 Broken off, the same command goes on: what was to go is written down in .dvc/tmp until it has gone.
 """
 
 import argparse
-from pathlib import Path
-
-from dvc.repo import Repo
+from collections.abc import Sequence
 
 from operations.approval import approved_of
+from operations.beforehand import cache_of, refuse_lists, refuse_other_states, refuse_shared_cache
+from operations.clone import clone
 from operations.derived import COHORTS, TMP
-from operations.forget import forget, other_states
+from operations.forget import forget
+from operations.journal import JOURNAL, begun, later
 from operations.left_of import left_of
 from operations.own_remote import remote_of
+from operations.reached import going_on
 from operations.rehearsal import contents_without, write
+from operations.running import beside, refuse_running, running
 from operations.withdrawal import Params, Withdrawal, plan, told, with_lists
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.files import write_text
 from stages.common.core.params import read_params
 
-JOURNAL = TMP / "withdraw.json"  # a withdrawal begun and not ended; Git ignores the folder
+DO, OTHER_STATES, SHARED_CACHE, ABSENT_LISTS = "--do", "--other-states", "--shared-cache", "--absent-lists"
+FLAGS = {
+    DO: "do it; without, only say what would go",
+    OTHER_STATES: "also where branches or tags track the cohort in another state",
+    SHARED_CACHE: "also where DVC's cache lies outside of the clone: what other clones and projects have there goes",
+    ABSENT_LISTS: "also where the cache lacks the list of a folder that stays: what it has of that folder goes",
+}
 BEYOND = """What no command here can reach, and a person must see to:
   - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each, and remove their .dvc/cache/runs,
     what is left below data/ and metrics/, and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
@@ -46,41 +57,6 @@ BEYOND = """What no command here can reach, and a person must see to:
 Then `dvc repro`, and commit."""
 
 
-def later(patient: str, cohort: Path) -> Path:
-    """Return where it is written what of a patient another cohort or ref keeps: that stops no other withdrawal."""
-    return JOURNAL.with_name(f"withdrawn-{cohort.name}-{patient}.json")
-
-
-def begun(patient: str, cohort: Path) -> Withdrawal | None:
-    """Return the patient's withdrawal that was begun and not ended; None where there is none.
-
-    Raises:
-        PipelineError: another's was.
-    """
-    journal = JOURNAL if JOURNAL.is_file() else later(patient, cohort)
-    if not journal.is_file():
-        return None
-    found = Withdrawal.model_validate_json(journal.read_text(encoding="utf-8"))
-    if (found.patient, found.cohort) != (patient, cohort):
-        raise PipelineError(
-            f"{JOURNAL}: expected no other withdrawal half done, got that of {found.patient} of {found.cohort}. First "
-            f"`python -m operations.withdraw {found.patient} --do`, with `cohort: {found.cohort.name}` in params.yaml."
-        )
-    return found
-
-
-def refuse_other_states(cohort: Path) -> None:
-    """Raise where a branch or a tag tracks the cohort in a state of its own: what that alone holds would go too."""
-    states = other_states(cohort)
-    if states:
-        told = "\n".join(f"  - {ref}: {state}" for ref, state in states.items())
-        raise PipelineError(
-            f"{cohort}.dvc: expected every branch and tag to track what the last commit does, got others:\n{told}\n"
-            "What only they hold would go, the only copy perhaps. Bring it into this branch and commit (or delete the "
-            "ref), then again; or let it go: --other-states."
-        )
-
-
 def leave_cohort(found: Withdrawal, clip_column: str) -> None:
     """Remove the patient's rows, sheets and files, as far as they are still there; the files last."""
     write(contents_without(found.cohort, found.clips, found.sheets, clip_column))
@@ -92,21 +68,34 @@ def leave_cohort(found: Withdrawal, clip_column: str) -> None:
             folder.rmdir()
 
 
-def withdraw(found: Withdrawal, clip_column: str) -> None:
+def withdraw(found: Withdrawal, clip_column: str, flags: Sequence[str] = ()) -> None:
     """Do it, written down until it is done, and look for what was withdrawn.
+
+    Args:
+        found: what goes.
+        clip_column: heading under which a single CSV of labels names the clip of a row.
+        flags: of the command, that goes on with them where it broke off.
 
     Raises:
         PipelineError: it broke off, or something is left: with who keeps it.
     """
-    again = f"python -m operations.withdraw {found.patient} --do"
-    write_text(JOURNAL, found.model_dump_json())
-    leave_cohort(found, clip_column)
-    for link in forget(found.cohort, again):
-        print(f"{link}: only the link is gone; remove by hand what it led to, if it is the pipeline's")
-    with Repo() as repo:
-        remote = remote_of(repo, found.cohort)
-    left = left_of(found.traces, remote, again)
+    again = " ".join([f"python -m operations.withdraw {found.patient} --do", *flags])
+    with going_on(again):
+        write_text(JOURNAL, found.model_dump_json())
+        leave_cohort(found, clip_column)
+        for link in forget(found.cohort, again):
+            print(f"{link}: only the link is gone; remove by hand what it led to, if it is the pipeline's")
+        with clone() as repo:
+            remote = remote_of(repo, found.cohort)
+        left = left_of(found.traces, remote, again)
+        if begun_meanwhile := running(TMP):
+            raise PipelineError(beside(begun_meanwhile, "Let it end, or end it."))
     print(BEYOND)
+    end(found, left, again)
+
+
+def end(found: Withdrawal, left: Sequence[str], again: str) -> None:
+    """Let the journal go; raise where something is left."""
     if not left:
         JOURNAL.unlink()
         later(found.patient, found.cohort).unlink(missing_ok=True)
@@ -119,27 +108,47 @@ def withdraw(found: Withdrawal, clip_column: str) -> None:
     )
 
 
-def main() -> None:
-    """Say what goes; do it where asked."""
+def refuse(found: Withdrawal, allowed: Sequence[str], goes_on: bool) -> tuple[str | None, str]:
+    """Return the cohort's own remote and where the cache lies; raise where more than the patient would go.
+
+    Args:
+        found: what goes.
+        allowed: flags of the command.
+        goes_on: whether it was begun before; then the cohort is in another state than branches and tags have it.
+    """
+    with clone() as repo:
+        if SHARED_CACHE not in allowed:
+            refuse_shared_cache(repo)
+        refuse_lists(repo, found.cohort, ABSENT_LISTS in allowed)
+        if not goes_on and OTHER_STATES not in allowed:
+            refuse_other_states(found.cohort)
+        if DO in allowed:
+            refuse_running(repo)
+        return remote_of(repo, found.cohort), cache_of(repo)[0]
+
+
+def parse() -> tuple[str, list[str]]:
+    """Return the patient asked for, and the flags."""
     parser = argparse.ArgumentParser(prog="python -m operations.withdraw", description=__doc__.splitlines()[0])
     parser.add_argument("patient", help="as clips.csv calls the infant, such as P003")
-    parser.add_argument("--do", action="store_true", help="do it; without, only say what would go")
-    parser.add_argument(
-        "--other-states", action="store_true", help="also where branches or tags track the cohort in another state"
-    )
+    for flag, said in FLAGS.items():
+        parser.add_argument(flag, dest="flags", action="append_const", const=flag, default=[], help=said)
     asked = parser.parse_args()
+    return asked.patient, asked.flags
+
+
+def main() -> None:
+    """Say what goes; do it where asked."""
+    patient, flags = parse()
     params = read_params(Params)
-    again = begun(asked.patient, COHORTS / params.cohort)
-    found = again or with_lists(plan(asked.patient, params))
-    if not (again or asked.other_states):
-        refuse_other_states(found.cohort)
-    with Repo() as repo:
-        remote = remote_of(repo, found.cohort)
-    print(f"{asked.patient} of {found.cohort}:\n{told(found, remote)}")
-    if not asked.do:
+    again = begun(patient, COHORTS / params.cohort)
+    found = again or plan(patient, params)
+    remote, cache = refuse(found, flags, goes_on=again is not None)
+    print(f"{patient} of {found.cohort}:\n{told(found, remote, cache)}")
+    if DO not in flags:
         print("Nothing was changed. With --do it goes, and does not come back.")
         return
-    withdraw(found, params.label_merge.clip_column)
+    withdraw(again or with_lists(found), params.label_merge.clip_column, [flag for flag in flags if flag != DO])
     if approved := approved_of(found.cohort.name):
         print(
             f"Still names a model that learnt from the patient: {approved}. `git rm approved.json`, or approve another."

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from operations.approval import approved_of
 from operations.derived import COHORTS
-from operations.files_of import files_of
+from operations.files_of import copies_of, files_of
 from operations.keepers import state_of, tracked
 from operations.labels_of import Contents, Sheets, labels_of
 from operations.left_of import Traces, traces_of
@@ -31,7 +31,8 @@ class Withdrawal(BaseModel, frozen=True):
         patient: the pseudonym.
         cohort: its folder.
         clips: names of the patient's.
-        files: the clips, what links lead to, masks and whatever else is called as they are.
+        files: the clips, what links lead to, masks and whatever else is called as they are; copies of the table and of
+            label files that have the patient.
         sheets: label file -> the titles of the patient's sheets in it.
         gone: label files that go whole: no sheet remains in them.
         ignored: label sheets that `label_merge` leaves out and that stay.
@@ -71,12 +72,14 @@ def plan(patient: str, params: Params) -> Withdrawal:
     names, files = [clip.name for clip in own], files_of(cohort, clips, own)
     labels = labels_of(cohort, clips, own, params.label_merge)
     contents = contents_without(cohort, names, labels.sheets, params.label_merge.clip_column)
-    others = [*files.stays, *(clip.path for clip in clips if clip not in own)]
-    traces = traces_of(cohort, [*files.goes, *_old(contents)], others)
+    old = _old(contents)
+    copies = copies_of(old, files.stays)  # of the table and the label files as they were, with the patient in them
+    goes, stays = sorted([*files.goes, *copies]), [path for path in files.stays if path not in copies]
+    traces = traces_of(cohort, [*goes, *old], [*stays, *(clip.path for clip in clips if clip not in own)])
     return Withdrawal(
-        patient=patient, cohort=cohort, clips=names, files=files.goes, sheets=labels.sheets,
+        patient=patient, cohort=cohort, clips=names, files=goes, sheets=labels.sheets,
         gone=[path for path in labels.sheets if path in contents and contents[path] is None], ignored=labels.ignored,
-        stays=files.stays, traces=traces,
+        stays=stays, traces=traces,
     )  # fmt: skip
 
 
@@ -93,17 +96,25 @@ def with_lists(found: Withdrawal) -> Withdrawal:
     return found.model_copy(update={"traces": {**found.traces, **lists}})
 
 
-def told(found: Withdrawal, remote: str | None) -> str:
-    """Return what goes, for a person to read before it does, and what stays for that person to look at."""
+def told(found: Withdrawal, remote: str | None, cache: str) -> str:
+    """Return what goes, for a person to read before it does, and what stays for that person to look at.
+
+    Args:
+        found: what goes.
+        remote: name of the cohort's own; None for none.
+        cache: where DVC's lies.
+    """
     rows = [f"  - {TABLE}: {', '.join(found.clips)}"]
     rows += [f"  - {path.relative_to(found.cohort)}" for path in found.files]
     rows += [f"  - {path.name}: {', '.join(titles)}" for path, titles in found.sheets.items() if titles]
     rows += [f"  - {path.relative_to(found.cohort)}: all of it, as no sheet remains" for path in found.gone]
-    return "\n".join([*rows, *_derived(remote), *_approved(found.cohort), *_for_a_person(found)])
+    return "\n".join([*rows, *_derived(remote, cache), *_approved(found.cohort), *_for_a_person(found)])
 
 
-def _derived(remote: str | None) -> list[str]:
-    where = "the cache" + (f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off")
+def _derived(remote: str | None, cache: str) -> list[str]:
+    where = f"the cache ({cache})" + (
+        f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off"
+    )
     rows = [
         f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand",
         "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;",
@@ -122,5 +133,7 @@ def _for_a_person(found: Withdrawal) -> list[str]:
     names = [*found.ignored, *(str(path.relative_to(found.cohort)) for path in found.stays)]
     if not names:
         return ["Nothing else lies in the cohort but clips, clips.csv and label sheets of others."]
-    head = "These stay in the cohort, and no name or content says that they are the patient's. See that they are not:"
+    head = (
+        "These stay in the cohort: neither their names nor equal bytes make them the patient's. See that they are not:"
+    )
     return [head, *(f"  - {name}" for name in names)]

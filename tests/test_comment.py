@@ -67,30 +67,53 @@ def test_the_comparison_is_the_headline_protocols() -> None:
 def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
     dvc(tmp_path, "init", "-q")
-    before = {"lr": 0.1, "label_merge": {"first_number": "auto", **{key: {} for key in KINDS}}}
+    before = {
+        "lr": 0.1,
+        "label_merge": {"first_number": "auto", **{key: {} for key in KINDS}},
+        "leakage": {"blank_below": 1, "known_pairs": {}},
+        "label_review": {"answers": None, "answers_sha256": None},
+        "train": {"weights": "random", "weights_sha256": None},
+    }
     (tmp_path / "params.yaml").write_text(json.dumps(before))
     commit(tmp_path, "before")
     named = {kind: {f"KURT 2019 | {kind}": "NORA: left", "EVA\n2019": "MIA\nBORIS\n"} for kind in KINDS}
-    after = {"lr": 0.2, "note": "one\ntwo | three", "label_merge": {"first_number": 1, **named}}
+    after = {
+        "lr": 0.2,
+        "note": "one\ntwo | three",
+        "label_merge": {"first_number": 1, **named},
+        "leakage": {"blank_below": 2, "known_pairs": {"C003 C009": "KURT and NORA are twins"}},
+        "label_review": {"answers": "reviews/EVA, answers of MIA.csv", "answers_sha256": "ab12"},
+        "train": {"weights": "weights/BORIS 2019.pth", "weights_sha256": "cd34"},
+    }
     with (tmp_path / "params.yaml").open("w") as file:
         YAML().dump(after, file)
     (tmp_path / "params.yaml").write_text((tmp_path / "params.yaml").read_text() + "\nwords: |\n  of two\n  lines\n")
     changed = json.loads(dvc(tmp_path, "params", "diff", "--json", "HEAD").stdout)
-    assert str(changed).count("KURT 2019") == str(changed).count("BORIS") == len(KINDS)  # DVC says all of them
+    assert str(changed).count("KURT 2019") == len(KINDS)  # DVC says all of them
+    assert str(changed).count("BORIS") == len(KINDS) + 1
     text = comment.parameters(changed)
     for name in ("KURT", "NORA", "EVA", "MIA", "BORIS", "2019"):
         assert name not in text
     assert "| params.yaml | lr | 0.1 | 0.2 |" in text.splitlines()
     assert r"| params.yaml | note | - | one two \| three |" in text.splitlines()
     assert "| params.yaml | words | - | of two lines |" in text.splitlines()
-    assert "label_merge.first_number " in text
-    assert f"{2 * len(KINDS)} entries of `label_merge` that name sheets or clips are left out" in text
+    for shown in ("label_merge.first_number", "leakage.blank_below", "label_review.answers_sha256"):
+        assert f"| {shown} |" in text
+    assert "| params.yaml | train.weights_sha256 | - | cd34 |" in text.splitlines()
+    assert (
+        f"{2 * len(KINDS) + 3} entries that may name sheets, clips or patients are left out: see params.yaml." in text
+    )
     assert comment.parameters({}) == "No difference."
 
 
 def test_a_table_of_names_alone_shows_none() -> None:
     text = comment.parameters({"params.yaml": {"label_merge.aliases.KURT": {"old": None, "new": "EVA"}}})
-    assert text.strip() == "1 entries of `label_merge` that name sheets or clips are left out; params.yaml has them."
+    assert text.strip() == "1 entry that may name sheets, clips or patients is left out: see params.yaml."
+
+
+def test_weights_that_are_no_file_are_shown() -> None:
+    changed = {"params.yaml": {"train.weights": {"old": "random", "new": "imagenet"}}}
+    assert "| params.yaml | train.weights | random | imagenet |" in comment.parameters(changed).splitlines()
 
 
 def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() -> None:
@@ -106,10 +129,20 @@ def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() ->
 # ---- the whole
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
+STAGES = {
+    "label_merge": {"cmd": "echo ${cohort} > labels.csv", "params": ["cohort"], "outs": ["labels.csv"]},
+    "evidence": {
+        "cmd": f"cp judged.json {comment.EVIDENCE}",
+        "deps": ["labels.csv", "judged.json"],
+        "outs": [{str(comment.EVIDENCE): {"cache": False}}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the comment reads, with the shipped plots' definitions, in two commits: another lr, another macro F1."""
-    folder = tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("comment") / "repository"
     for name in ("metrics/plots", "metrics/pictures"):
         (folder / name).mkdir(parents=True)
     git(folder, "init", "-q")
@@ -118,16 +151,22 @@ def repository(tmp_path: Path) -> Path:
     plots = [plot for plot in read_params_file(ROOT / "dvc.yaml")["plots"] if set(plot) & set(SHOWN_PLOTS)]
     picture: list[Any] = ["metrics/pictures/patient.png"]
     with (folder / "dvc.yaml").open("w", encoding="utf-8") as file:
-        YAML().dump({"metrics": [comment.SUMMARY], "plots": plots + picture}, file)
+        YAML().dump({"stages": STAGES, "metrics": [comment.SUMMARY], "plots": plots + picture}, file)
     (folder / "metrics/plots/scores.csv").write_text(SCORES)
     (folder / "metrics/plots/curves.csv").write_text(CURVES)
     cv2.imwrite(str(folder / picture[0]), np.zeros((4, 4), np.uint8))
-    (folder / comment.EVIDENCE).write_text(json.dumps(EVIDENCE))
+    (folder / "judged.json").write_text(json.dumps(EVIDENCE))
     for lr, score in ((0.01, 0.4641), (0.003, 0.4812)):
         (folder / "params.yaml").write_text(f"cohort: phantom\nlr: {lr}\nlabels: {{cord: {{}}, fluid: {{}}}}\n")
         (folder / comment.SUMMARY).write_text(json.dumps({"patient": {"resnet18": score, "vgg16": 0.4}}))
+        dvc(folder, "repro", "-q")
         commit(folder, f"lr {lr}")
     return folder
+
+
+@pytest.fixture
+def repository(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "repository", symlinks=True))
 
 
 def said(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -187,7 +226,15 @@ def test_a_base_that_is_no_commit_is_said_in_dvcs_words(repository: Path) -> Non
     assert re.match(r"error: `dvc metrics diff --md nowhere .*` failed: ERROR: unknown Git revision", done.stderr)
 
 
-@pytest.mark.parametrize(("content", "got"), [(None, "no such file"), ("{", "JSONDecodeError: .*")])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (None, "no such file"),
+        ("{", "JSONDecodeError: .*"),
+        ('{"protocols": {"patient": {}}}', "KeyError: 'headline'"),
+        ("[]", "TypeError: .*"),
+    ],
+)
 def test_without_the_evidence_it_says_what_writes_it(repository: Path, content: str | None, got: str) -> None:
     """As after a withdrawal, which takes every output."""
     path = repository / comment.EVIDENCE
@@ -196,6 +243,34 @@ def test_without_the_evidence_it_says_what_writes_it(repository: Path, content: 
     assert done.returncode == 1
     expected = rf"error: {comment.EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first\.\n"
     assert re.fullmatch(expected, done.stderr), done.stderr
+
+
+def test_figures_that_dvc_lock_does_not_name_are_refused(repository: Path) -> None:
+    text = (repository / comment.EVIDENCE).read_text()
+    (repository / comment.EVIDENCE).write_text(text.replace("0.75", "0.99"))
+    done = said(repository, "HEAD")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{comment.EVIDENCE}: expected the bytes of dvc.lock, got others" in done.stderr
+
+
+def test_nor_do_another_cohorts_figures_pass_for_this_ones(repository: Path) -> None:
+    params = repository / "params.yaml"
+    params.write_text(params.read_text().replace("cohort: phantom", "cohort: mine"))
+    done = said(repository, "HEAD")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{comment.EVIDENCE}: expected it of cohort mine, as params.yaml has it" in done.stderr
+    assert "was made of phantom" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["params.yaml", "params.yaml/plots"])
+def test_a_file_where_the_pictures_should_go_is_a_message(repository: Path, place: str) -> None:
+    done = said(repository, "HEAD", "--pictures", place)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        rf"error: --pictures {place}: expected a folder, or a name for a new one, got .+\n", done.stderr
+    )
 
 
 def test_no_figure_of_a_finished_run_stands_alone() -> None:

@@ -86,6 +86,14 @@ def test_no_checkout_leaves_a_key_behind() -> None:
                     assert step["with"]["persist-credentials"] is False
 
 
+def test_a_second_comment_leaves_the_first_ones_pictures_alone() -> None:
+    """A branch a run, called alike where the links are made and where it is pushed."""
+    made, pushed = (workflow("gpu")["jobs"][job]["env"]["PLOTS"] for job in ("study", "comment"))
+    assert made == pushed
+    assert made.startswith("plots-${{ inputs.pull_request && ")
+    assert made.endswith("}}${{ github.run_id }}")
+
+
 @pytest.fixture
 def clone_and_fork(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A clone that fetched every branch, and commits: of a branch, and of a pull request that a fork opened."""
@@ -250,6 +258,15 @@ def test_the_gpu_script_pushes_while_the_stages_run_and_leaves_nothing_running(m
     begun = time.monotonic()
     assert run_gpu_script(machine, "laptop", every_s=30).returncode == 0
     assert time.monotonic() - begun < 15  # a `sleep` left behind would hold the output for 30 s
+
+
+def test_the_gpu_script_stops_at_a_cohort_without_a_remote(machine: Path) -> None:
+    done = run_gpu_script(machine, "laptop", url="")
+    assert done.returncode == 1
+    assert "error: cohort phantom: .dvc/config has no remote of that name with a url" in done.stderr
+    assert "`dvc remote modify phantom verify true`" in done.stderr
+    assert "goes with its disk" not in done.stderr
+    assert not [line for line in asked_of(machine) if "probe" in line or line.startswith("dvc pull")]
 
 
 @pytest.mark.parametrize("left", [None, "", "bin/python"], ids=["none", "empty", "half-made"])

@@ -1,13 +1,18 @@
 """The check of DVC's cache and of remotes: every object is what its name says, or it is named and healed."""
 
+import re
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
+from operations import remote
 from operations.cache import CACHE_HEALS, Store, heal
 from stages.common.core.errors import PipelineError
 from tests.test_operations import run_module
-from tests.workspace import commit, dvc, git
+from tests.workspace import ROOT, commit, dvc, git
+
+README = ROOT / "README.md"
 
 TWO_STAGES = """stages:
   table:
@@ -128,3 +133,30 @@ def test_a_server_that_goes_away_while_it_is_healed_says_how_much_is_done() -> N
     where = Store("remote away (s3://b)", Breaking(2), "b/files/md5", CACHE_HEALS)
     with pytest.raises(PipelineError, match=r"remote away \(s3://b\).*got OSError: connection lost at c\. 2 removed\."):
         heal(["a", "b", "c", "d"], where)
+
+
+@pytest.mark.parametrize("what", ["probe", "push"])
+def test_a_remote_whose_bytes_dvc_would_believe_is_refused(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    there = repository.parent / "clinic"
+    monkeypatch.chdir(repository)
+    with Repo() as repo:
+        repo.config["remote"]["clinic"] = {"url": str(there)}
+        with pytest.raises(PipelineError, match=r"remote clinic: expected `verify = true`.*modify clinic verify true`"):
+            getattr(remote, what)(repo, "clinic")
+        assert not there.exists()
+        repo.config["remote"]["clinic"]["verify"] = True
+        remote.probe(repo, "clinic")
+
+
+def test_as_the_readme_adds_a_remote_damaged_bytes_never_arrive(repository: Path) -> None:
+    (told,) = re.findall(r"`(dvc remote add clinic .*?)` and `(dvc remote modify clinic .*?)`", README.read_text())
+    for command in told:
+        dvc(repository, *command.replace("/proc/push-is-off", "../clinic").split()[1:])
+    dvc(repository, "push", "-q", "-r", "clinic")
+    flip(object_with(repository.parent / "clinic", "a,b"))
+    object_with(repository / ".dvc/cache", "a,b").unlink()
+    (repository / "table.csv").unlink()
+    assert dvc(repository, "pull", "-r", "clinic", check=False).returncode != 0
+    assert not (repository / "table.csv").exists()

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -79,7 +79,7 @@ def test_without_do_it_says_what_would_go_and_changes_nothing(project: Path) -> 
     assert done.returncode == 0, done.stderr
     for line in ("clips.csv: KURT left, KURT right", "clips/KURT left.mkv", "labels.xlsx: KURT left, KURT right"):
         assert line in done.stdout
-    assert "the cache and remote mine hold" in done.stdout
+    assert "the cache (.dvc/cache) and remote mine hold" in done.stdout
     assert "Nothing was changed" in done.stdout
     assert digests(project / "data", project / ".dvc/cache", project.parent / "remote") == before
 
@@ -195,7 +195,7 @@ def test_broken_off_anywhere_in_the_cohort_it_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, call, breaks)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(PipelineError, match=r"no space.*`python -m operations.withdraw P002 --do` goes on"):
             withdraw.withdraw(found, column)
     left = withdraw.begun("P002", Path("data/cohorts/mine"))
     assert left == found
@@ -235,6 +235,11 @@ def test_two_cohorts_in_one_place_are_refused(project: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("mine", "clinic", "same"),
     [
+        ("ssh://host/a", "ssh://host/a/runs/clinic", True),
+        ("ssh://host/a", "ssh://host/ab", False),
+        ("ssh://host/a/mine", "ssh://host/a", False),  # around it: of mine alone is removed
+        ("s3://bucket", "s3://bucket/a", True),
+        ("/srv/mine", "/srv/mine/files/md5/clinic", True),
         ("ssh://host/a", "ssh://me@HOST:22/a/", True),
         ("ssh://host/a", "ssh://host//b/../a", True),
         ("ssh://host/a", "ssh://host:2222/a", False),
@@ -244,20 +249,38 @@ def test_two_cohorts_in_one_place_are_refused(project: Path, url: str) -> None:
         ("s3://bucket/a", "gs://bucket/a", False),  # of a kind that is not installed
     ],
 )
-def test_a_place_is_the_same_however_it_is_spelt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: str, clinic: str, same: bool
-) -> None:
-    git(tmp_path, "init", "-q")
-    dvc(tmp_path, "init", "-q")
-    for name, url in {"mine": mine, "clinic": clinic}.items():
-        dvc(tmp_path, "remote", "add", name, url)
-    monkeypatch.chdir(tmp_path)
-    with Repo() as repo:
+def test_a_place_is_the_same_however_it_is_spelt(tmp_path: Path, mine: str, clinic: str, same: bool) -> None:
+    assert_place(tmp_path, {"url": mine}, {"url": clinic}, same)
+
+
+def assert_place(folder: Path, mine: Mapping[str, str], clinic: Mapping[str, str], same: bool) -> None:
+    """See whether two remotes, given by their settings, are said to lie in one place."""
+    with Repo.init(str(folder), no_scm=True) as repo:
+        repo.config["remote"].update({"mine": {**mine}, "clinic": {**clinic}})
         if not same:
             assert remote_of(repo, Path("data/cohorts/mine")) == "mine"
             return
         with pytest.raises(PipelineError, match="expected a place of its own, got that of clinic"):
             remote_of(repo, Path("data/cohorts/mine"))
+
+
+@pytest.mark.parametrize(
+    ("mine", "clinic", "environment", "same"),
+    [
+        ("https://one:9000", "https://two:9000", "", False),
+        ("https://one:9000", "https://one:9001", "", False),
+        ("https://one", "https://ONE:443/", "", True),
+        ("https://one:9000", "", "", False),
+        ("https://one:9000", "", "https://one:9000", True),
+        ("https://s3.eu-central-1.amazonaws.com", "", "", True),
+    ],
+)
+def test_one_bucket_on_two_servers_is_two_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: str, clinic: str, environment: str, same: bool
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment)
+    settings = [{"url": "s3://bucket/a"} | ({"endpointurl": server} if server else {}) for server in (mine, clinic)]
+    assert_place(tmp_path, settings[0], settings[1], same)
 
 
 def test_what_another_cohort_has_in_the_remote_is_its_only_copy_and_stays(project: Path) -> None:

@@ -1,6 +1,7 @@
 """What a withdrawal takes out of the cohort's folder and what it leaves there, without DVC: seconds."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,15 @@ def test_rows_of_others_keep_every_byte_however_they_are_quoted(cohort: Path, pl
     assert crops["MIA"] == (0, 0, 64, 64)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_empty_lines_may_stand_above_the_heading(cohort: Path, plan: Plan, delimiter: str) -> None:
+    table = cohort / "clips.csv"
+    table.write_text("\n" + table.read_text().replace(",", delimiter))
+    withdraw.leave_cohort(plan(), COLUMN)
+    assert {clip.patient for clip in read_clips(cohort)} == {"P001", "P003"}
+    assert table.read_text().startswith(f"\nclip{delimiter}file{delimiter}patient\n")
+
+
 def test_a_cell_of_several_lines_goes_or_stays_whole() -> None:
     text = 'clip,note\nA,"one\ntwo"\nB,"three\nA,four"\n'
     assert without_rows(text, "clip", ["A"], str.lower) == 'clip,note\nB,"three\nA,four"\n'
@@ -125,7 +135,7 @@ def by_expert(cohort: Path) -> None:
 def test_a_workbook_of_the_patient_alone_goes_whole(cohort: Path, plan: Plan) -> None:
     by_expert(cohort)
     found = plan()
-    assert "labels_bob.xlsx: all of it, as no sheet remains" in told(found, None)
+    assert "labels_bob.xlsx: all of it, as no sheet remains" in told(found, None, ".dvc/cache")
     withdraw.leave_cohort(found, COLUMN)
     assert [name for name in names(cohort) if name.startswith("labels")] == ["labels_ann.xlsx"]
     assert load_workbook(cohort / "labels_ann.xlsx").sheetnames == ["EVA 2024-05-01", "MIA"]
@@ -183,7 +193,7 @@ def test_ignored_sheets_are_listed_unless_they_are_called_as_a_clip_of_the_patie
     for title in ("first try", "kurt-left"):
         with_sheet(cohort, title)
     found = plan(ignored_sheets={"first try": "not finished", "kurt-left": "an older one"})
-    assert "  - labels.xlsx, sheet 'first try'" in told(found, None).splitlines()
+    assert "  - labels.xlsx, sheet 'first try'" in told(found, None, ".dvc/cache").splitlines()
     withdraw.leave_cohort(found, COLUMN)
     assert load_workbook(cohort / "labels.xlsx").sheetnames == ["EVA 2024-05-01", "MIA", "first try"]
 
@@ -207,6 +217,24 @@ def test_a_copy_under_another_name_goes_too(cohort: Path, plan: Plan) -> None:
     (cohort / "backup/0815.bin").write_bytes((cohort / "clips/KURT left.mkv").read_bytes())
     withdraw.leave_cohort(plan(), COLUMN)
     assert "backup/0815.bin" not in names(cohort)
+
+
+def test_copies_of_the_table_and_the_workbook_go_too_and_what_a_linked_workbook_leads_to(
+    cohort: Path, plan: Plan
+) -> None:
+    for name in ("old/2023", "new"):
+        (cohort / name).mkdir(parents=True)
+    shutil.copy(cohort / "clips.csv", cohort / "old/2023/table.csv")
+    shutil.copy(cohort / "labels.xlsx", cohort / "old/sheets.xlsx")
+    (cohort / "labels.xlsx").rename(cohort / "new/all.xlsx")
+    (cohort / "labels.xlsx").symlink_to("new/all.xlsx")
+    found = plan()
+    goes = {"new/all.xlsx", "old/2023/table.csv", "old/sheets.xlsx"}
+    assert goes <= {line.removeprefix("  - ") for line in told(found, None, ".dvc/cache").splitlines()}
+    assert not goes & {path.relative_to(cohort).as_posix() for path in found.stays}
+    withdraw.leave_cohort(found, COLUMN)
+    assert names(cohort) == ["clips.csv", "clips/EVA 2024-05-01.mkv", "clips/MIA.mkv", "labels.xlsx"]
+    assert load_workbook(cohort / "labels.xlsx").sheetnames == ["EVA 2024-05-01", "MIA"]
 
 
 @pytest.mark.parametrize("how", ["link", "copy"])
@@ -234,9 +262,9 @@ def test_files_called_as_the_clip_go_and_every_other_one_is_listed(cohort: Path,
     for name in [*theirs, *others]:
         (cohort / name).write_text(f"{name}\n")
     found = plan()
-    said = told(found, None).splitlines()
+    said = told(found, None, ".dvc/cache").splitlines()
     assert [name for name in others if f"  - {name}" not in said] == []
-    goes, _, stays = told(found, None).partition("These stay")
+    goes, _, stays = told(found, None, ".dvc/cache").partition("These stay")
     assert [name for name in theirs if name not in goes or name in stays] == []
     withdraw.leave_cohort(found, COLUMN)
     left = {"clips.csv", "labels.xlsx", "clips/EVA 2024-05-01.mkv", "clips/MIA.mkv", *others}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from operations.approval import read_approved
-from operations.approved import chosen
+from operations.approved import chosen, get
 from stages.common.core.errors import PipelineError
 from tests.remotes.conftest import objects
 from tests.remotes.server import stored
@@ -155,6 +155,19 @@ def test_other_bytes_on_the_remote_never_become_the_model(project: Path, colleag
     assert "python -m operations.cache" in done.stderr
     assert (colleague / "model.safetensors").read_bytes() == b"the last approved one"
     assert forged not in stored(colleague).values()  # nor does it lie in the cache, or half moved
+
+
+@pytest.mark.parametrize("name", ["mine", ".", "..", "gone/..", "mine/../mine"])
+def test_a_folder_is_no_place_for_the_model_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kept = tmp_path / "clone/mine/notes.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("the only copy")
+    monkeypatch.chdir(tmp_path / "clone")
+    with pytest.raises(PipelineError, match="expected a file to write, got a folder"):
+        get(Path(name))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
 
 
 DAMAGED = {

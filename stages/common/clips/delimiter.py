@@ -6,5 +6,6 @@ DELIMITERS = ",;\t"
 
 
 def delimiter_of(text: str) -> str:
-    """Return the delimiter that a table's first line has most of; a comma where it has none."""
-    return max(DELIMITERS, key=io.StringIO(text, newline=None).readline().count)
+    """Return the delimiter that the heading has most of, a comma where it has none; empty lines may stand above."""
+    heading = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    return max(DELIMITERS, key=heading.count)
