@@ -6,6 +6,7 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from operations.cache import FOLDER
+from operations.gone import gone
 from operations.keepers import WORKSPACE, Keeper, listed, refs, state_of, tracked, tracking
 from stages.common.core.errors import PipelineError
 
@@ -42,7 +43,9 @@ def refuse_lists(repo: Repo, cohort: Path, absent_too: bool) -> None:
         PipelineError: the cache does not have a folder's list, or has it damaged.
     """
     lists = [(value, keeper) for value, keeper in tracking(repo) if value.endswith(FOLDER)]
-    absent = [(value, keeper) for value, keeper in lists if listed(value, repo.cache.local) is None]
+    past = gone()  # a withdrawal let them go, and nothing is left to be lost
+    asked = [(value, keeper) for value, keeper in lists if value not in past]
+    absent = [(value, keeper) for value, keeper in asked if listed(value, repo.cache.local) is None]
     others = {value: keeper for value, keeper in reversed(absent) if keeper[0] != f"{cohort}.dvc"}
     if others and not absent_too:
         raise PipelineError(_absent(others))
@@ -53,14 +56,15 @@ def _absent(absent: Mapping[str, Keeper]) -> str:
     return (
         f"DVC's cache: expected the list of files of each folder that stays, got none of:\n{lines}\nWhat the cache "
         f"holds of them would go. `dvc fetch <file>` where that ref is checked out ({WORKSPACE}: here) brings list and "
-        "files; or, if nothing of them was ever here, or nothing is to stay: --absent-lists."
+        "files; or, if nothing of them was ever here, nothing is to stay, or they are states from before a "
+        "withdrawal, which nothing holds any more: --absent-lists."
     )
 
 
 def other_states(cohort: Path) -> dict[str, str]:
     """Return branch or tag -> the cohort's MD5 there, where neither the workspace nor the last commit has it so."""
     name = f"{cohort}.dvc"
-    known = {None, state_of(cohort), tracked("HEAD").get(name)}
+    known = {None, state_of(cohort), tracked("HEAD").get(name)} | gone()
     states = {ref: tracked(ref).get(name) for ref in refs() if ref.startswith(STATES)}
     return {ref: state for ref, state in states.items() if state is not None and state not in known}
 
@@ -73,5 +77,5 @@ def refuse_other_states(cohort: Path) -> None:
         raise PipelineError(
             f"{cohort}.dvc: expected every branch and tag to track what the last commit does, got others:\n{told}\n"
             "What only they hold would go, the only copy perhaps. Bring it into this branch and commit (or delete the "
-            "ref), then again; or let it go: --other-states."
+            "ref), then again; or, as a state from before an earlier withdrawal, let it go: --other-states."
         )

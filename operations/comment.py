@@ -20,7 +20,7 @@ from typing import Any
 import vl_convert
 
 from experiments.run_dvc import dvc
-from operations.locked import refuse_other_cohort, refuse_unlocked
+from operations.locked import refuse_apart, refuse_other_cohort, refuse_unlocked
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.params import PARAMS_FILE
 from stages.common.core.yaml_file import load_yaml
@@ -135,6 +135,8 @@ def judged(cohort: str, labels: list[str]) -> str:
         raise PipelineError(f"{EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first.") from error
     refuse_unlocked(EVIDENCE, "report")
     refuse_other_cohort(EVIDENCE, cohort, "report")
+    refuse_unlocked(Path(SUMMARY), "report")
+    refuse_apart(EVIDENCE, Path(SUMMARY), "report")
     return said
 
 

@@ -17,6 +17,7 @@ from experiments.run_dvc import dvc
 from operations.cache import is_object
 from operations.clone import clone
 from operations.derived import COHORTS, clear_workspace
+from operations.gone import remember_gone
 from operations.keepers import WORKSPACE, members, state_of, stored, tracking
 from operations.own_remote import called, refuse_others, remote_of
 from operations.reached import half, reached
@@ -93,7 +94,9 @@ def forget(cohort: Path, again: str) -> list[str]:
                 place = repo.cloud.get_remote(remote)
                 clear(place.odb, {state_of(cohort)}, cache)
                 clear_runs(place.legacy_odb)
+        let_go = {value for value, (name, _) in tracking(repo) if name == f"{cohort}.dvc"} - {state_of(cohort)}
         clear(cache, kept(repo, cohort), cache)
         clear_runs(repo.cache.legacy)
+    remember_gone(let_go)
     clear_site(repo)
     return led_out

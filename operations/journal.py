@@ -46,5 +46,6 @@ def read_journal(journal: Path, cohort: Path) -> Withdrawal:
         first = error.errors()[0]["msg"]
         raise PipelineError(
             f"{journal}: expected what a withdrawal that broke off wrote down, got: {first}. Delete it, bring the "
-            f"cohort back (`git checkout {cohort}.dvc`, `dvc checkout {cohort}.dvc`), then the same command again."
+            f"cohort back (`git checkout {cohort}.dvc`, `dvc checkout {cohort}.dvc`; where "
+            f"DVC no longer has it, the patient has left it: `dvc add {cohort}`), then the same command again."
         ) from error

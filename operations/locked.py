@@ -43,6 +43,30 @@ def refuse_other_cohort(path: Path, cohort: str, target: str) -> None:
         )
 
 
+def refuse_apart(path: Path, other: Path, target: str) -> None:
+    """Raise where dvc.lock says that two outputs were made of different data: one of an earlier run.
+
+    Args:
+        path: in the workspace.
+        other: likewise; what the stages of both read is held to each other.
+        target: what `dvc repro` makes `path` with.
+    """
+    with clone() as repo:
+        makers = {Path(str(out)): out.stage for out in repo.index.outs}
+        read, known = (_read_by(makers[each]) for each in (path, other))
+    apart = sorted(name for name in read.keys() & known.keys() if read[name] != known[name])
+    if apart:
+        raise PipelineError(
+            f"{path}: expected it of what {other} was made of, got other {', '.join(apart)} in dvc.lock. "
+            f"Run `dvc repro {target}`, and commit."
+        )
+
+
+def _read_by(stage: Any) -> dict[str, str]:
+    files = [each for each in stage.deps if not isinstance(each, ParamsDependency)]
+    return {str(each): str(each.hash_info.value) for each in files if each.hash_info}
+
+
 def cohort_of(stage: Any) -> str | None:
     """Return the cohort of a stage's last run, as dvc.lock records it; None where the stage reads no such parameter."""
     found = [each.hash_info.value or {} for each in stage.deps if isinstance(each, ParamsDependency)]

@@ -81,7 +81,8 @@ def known(repo: Repo, name: str) -> None:
     if not repo.config["remote"][name].get("verify"):
         raise PipelineError(
             f"remote {name}: expected `verify = true` in .dvc/config, got none: `dvc pull` would take damaged bytes "
-            f"from there for a clip or a model. `dvc remote modify {name} verify true`, and commit."
+            f"from there for a clip or a model. `dvc remote modify {name} verify true` (`--local` if it was added so), "
+            "and commit."
         )
 
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 from dvc.lock import LockError
@@ -24,17 +22,21 @@ def running(tmp: Path) -> list[str]:
     Raises:
         PipelineError: DVC's record of them cannot be read.
     """
-    found = {(info["pid"], info["cmd"]) for path in sorted(tmp.rglob(RWLOCK)) for info in _recorded(path)}
+    records = [Path(folder, RWLOCK) for folder, _, names in os.walk(tmp) if RWLOCK in names]
+    found = {one for path in records for one in _recorded(path)}
     alive = [(pid, cmd) for pid, cmd in sorted(found) if pid != os.getpid() and psutil.pid_exists(pid)]
     return [f"{cmd} (process {pid})" for pid, cmd in alive]
 
 
-def _recorded(path: Path) -> Iterator[dict[str, Any]]:
+def _recorded(path: Path) -> list[tuple[int, str]]:
+    """Return process and command of each that reads or writes; none of an experiment that ended meanwhile."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        yield from content.get("write", {}).values()
-        yield from (info for infos in content.get("read", {}).values() for info in infos)
-    except (ValueError, AttributeError, TypeError) as error:
+        readers = [info for infos in content.get("read", {}).values() for info in infos]
+        return [(int(info["pid"]), str(info["cmd"])) for info in (*content.get("write", {}).values(), *readers)]
+    except FileNotFoundError:
+        return []
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise PipelineError(
             f"{path}: expected DVC's record of what runs, got {type(error).__name__}: {error}. The same command again; "
             "if it is still so, and no `dvc` runs in this clone, delete the file."

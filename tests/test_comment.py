@@ -136,6 +136,11 @@ STAGES = {
         "deps": ["labels.csv", "judged.json"],
         "outs": [{str(comment.EVIDENCE): {"cache": False}}],
     },
+    "evaluate": {
+        "cmd": f"cp scored.json {comment.SUMMARY}",
+        "deps": ["labels.csv", "scored.json"],
+        "outs": [{comment.SUMMARY: {"cache": False}}],
+    },
 }
 
 
@@ -158,7 +163,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "judged.json").write_text(json.dumps(EVIDENCE))
     for lr, score in ((0.01, 0.4641), (0.003, 0.4812)):
         (folder / "params.yaml").write_text(f"cohort: phantom\nlr: {lr}\nlabels: {{cord: {{}}, fluid: {{}}}}\n")
-        (folder / comment.SUMMARY).write_text(json.dumps({"patient": {"resnet18": score, "vgg16": 0.4}}))
+        (folder / "scored.json").write_text(json.dumps({"patient": {"resnet18": score, "vgg16": 0.4}}))
         dvc(folder, "repro", "-q")
         commit(folder, f"lr {lr}")
     return folder
@@ -262,6 +267,16 @@ def test_nor_do_another_cohorts_figures_pass_for_this_ones(repository: Path) -> 
     assert done.stdout == ""
     assert f"{comment.EVIDENCE}: expected it of cohort mine, as params.yaml has it" in done.stderr
     assert "was made of phantom" in done.stderr
+
+
+def test_nor_do_those_of_an_earlier_run(repository: Path) -> None:
+    params = repository / "params.yaml"
+    params.write_text(params.read_text().replace("cohort: phantom", "cohort: mine"))
+    dvc(repository, "repro", "-q", "evaluate")  # labels and scores are mine's; the evidence still is the phantom's
+    done = said(repository, "HEAD")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{comment.EVIDENCE}: expected it of what {comment.SUMMARY} was made of, got other labels.csv" in done.stderr
 
 
 @pytest.mark.parametrize("place", ["params.yaml", "params.yaml/plots"])

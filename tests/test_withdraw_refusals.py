@@ -134,6 +134,8 @@ def test_a_process_that_was_killed_stops_nothing(project: Path) -> None:
 def test_a_record_of_what_runs_that_cannot_be_read_stops_it(project: Path, refused: Refused) -> None:
     (project / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert "rwlock: expected DVC's record of what runs, got JSONDecodeError" in refused()
+    (project / ".dvc/tmp/rwlock").write_text('{"write": {"a": {}}}')
+    assert "rwlock: expected DVC's record of what runs, got KeyError" in refused()
 
 
 def test_so_does_dvcs_own_lock(refused: Refused) -> None:
