@@ -17,6 +17,7 @@ OUTPUTS = (Path("data"), Path("metrics"), Path("dvc_plots"))
 LEFTOVERS = (Path(".search"), Path(".checkpoints"))
 TMP = Path(".dvc/tmp")  # DVC's queues, results.patch of operations/gpu.sh, and the like
 LOCKS = ("lock", "rwlock", "rwlock.lock", "btime")
+GONE = TMP / "gone-lists.json"  # see gone.py
 JOURNALS = "withdraw*"  # what is to go, written down until it has gone
 PARTIAL = "*.partial"  # half-written; gone-*.partial where a killed stage had begun to remove it
 
@@ -39,7 +40,7 @@ def clear_workspace(cohort: Path) -> list[str]:
     for folder in LEFTOVERS:
         shutil.rmtree(folder, ignore_errors=True)
     for path in TMP.iterdir():
-        if path.name not in LOCKS and not path.match(JOURNALS):
+        if path.name not in LOCKS and path != GONE and not path.match(JOURNALS):
             _remove(path)
     return led_out
 

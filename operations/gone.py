@@ -1,11 +1,12 @@
-"""Which states of cohorts earlier withdrawals let go: branches and tags still name them, and nothing holds them."""
+"""Which states of cohorts earlier withdrawals let go: branches and tags still name them, and nothing holds them.
+
+Their MD5s alone are kept, in a file that Git ignores: a new clone does not have it.
+"""
 
 import json
 
-from operations.derived import TMP
+from operations.derived import GONE
 from stages.common.core.files import replacing
-
-GONE = TMP / "withdrawn-lists.json"  # MD5s alone; a new clone does not have it
 
 
 def gone() -> set[str]:

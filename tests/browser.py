@@ -54,7 +54,7 @@ def opened(
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda said: page.complaints.append(said.text) if said.type in {"error", "warning"} else None)
-    page.goto(file.resolve().as_uri())
+    page.goto(file.resolve().as_uri(), timeout=120_000)  # as long as the charts may take: a loaded machine
     yield page
     context.close()
 
