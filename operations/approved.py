@@ -75,7 +75,8 @@ def judged() -> dict[str, Any]:
     Raises:
         PipelineError: it has other bytes, or there is none.
     """
-    refuse_unlocked(BEDSIDE, "bedside")
+    with clone() as repo:
+        refuse_unlocked(repo, BEDSIDE, "bedside")
     content: dict[str, Any] = json.loads(BEDSIDE.read_text(encoding="utf-8"))
     return content
 

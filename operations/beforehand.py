@@ -7,7 +7,7 @@ from dvc.repo import Repo
 
 from operations.cache import FOLDER
 from operations.gone import gone
-from operations.keepers import WORKSPACE, Keeper, listed, refs, state_of, tracked, tracking
+from operations.keepers import WORKSPACE, Keeper, Known, listed
 from stages.common.core.errors import PipelineError
 
 STATES = ("refs/heads/", "refs/remotes/", "refs/tags/")  # refs that a person made; those of experiments follow one
@@ -31,18 +31,19 @@ def refuse_shared_cache(repo: Repo) -> None:
         )
 
 
-def refuse_lists(repo: Repo, cohort: Path, absent_too: bool) -> None:
+def refuse_lists(repo: Repo, known: Known, cohort: Path, absent_too: bool) -> None:
     """Raise where nobody can tell which files are in a folder that stays.
 
     Args:
         repo: the clone.
+        known: as `tracking` returns it.
         cohort: data/cohorts/<cohort>, whose own lists go.
         absent_too: whether what the cache has of folders may go whose lists it does not have.
 
     Raises:
         PipelineError: the cache does not have a folder's list, or has it damaged.
     """
-    lists = [(value, keeper) for value, keeper in tracking(repo) if value.endswith(FOLDER)]
+    lists = [(value, keeper) for value, keeper in known if value.endswith(FOLDER)]
     past = gone()  # a withdrawal let them go, and nothing is left to be lost
     asked = [(value, keeper) for value, keeper in lists if value not in past]
     absent = [(value, keeper) for value, keeper in asked if listed(value, repo.cache.local) is None]
@@ -61,17 +62,16 @@ def _absent(absent: Mapping[str, Keeper]) -> str:
     )
 
 
-def other_states(cohort: Path) -> dict[str, str]:
+def other_states(known: Known, cohort: Path) -> dict[str, str]:
     """Return branch or tag -> the cohort's MD5 there, where neither the workspace nor the last commit has it so."""
-    name = f"{cohort}.dvc"
-    known = {None, state_of(cohort), tracked("HEAD").get(name)} | gone()
-    states = {ref: tracked(ref).get(name) for ref in refs() if ref.startswith(STATES)}
-    return {ref: state for ref, state in states.items() if state is not None and state not in known}
+    states = [(ref, value) for value, (name, ref) in known if name == f"{cohort}.dvc"]
+    here = {value for ref, value in states if ref in (WORKSPACE, "HEAD")} | gone()
+    return {ref: value for ref, value in states if ref.startswith(STATES) and value not in here}
 
 
-def refuse_other_states(cohort: Path) -> None:
+def refuse_other_states(known: Known, cohort: Path) -> None:
     """Raise where a branch or a tag tracks the cohort in a state of its own: what that alone holds would go too."""
-    states = other_states(cohort)
+    states = other_states(known, cohort)
     if states:
         told = "\n".join(f"  - {ref}: {state}" for ref, state in states.items())
         raise PipelineError(

@@ -20,6 +20,7 @@ from typing import Any
 import vl_convert
 
 from experiments.run_dvc import dvc
+from operations.clone import clone
 from operations.locked import refuse_apart, refuse_other_cohort, refuse_unlocked
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.params import PARAMS_FILE
@@ -133,10 +134,11 @@ def judged(cohort: str, labels: list[str]) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         got = "no such file" if isinstance(error, FileNotFoundError) else f"{type(error).__name__}: {error}"
         raise PipelineError(f"{EVIDENCE}: expected what `dvc repro report` writes, got {got}. Run it first.") from error
-    refuse_unlocked(EVIDENCE, "report")
-    refuse_other_cohort(EVIDENCE, cohort, "report")
-    refuse_unlocked(Path(SUMMARY), "report")
-    refuse_apart(EVIDENCE, Path(SUMMARY), "report")
+    with clone() as repo:
+        refuse_unlocked(repo, EVIDENCE, "report")
+        refuse_other_cohort(repo, EVIDENCE, cohort, "report")
+        refuse_unlocked(repo, Path(SUMMARY), "report")
+        refuse_apart(repo, EVIDENCE, Path(SUMMARY), "report")
     return said
 
 

@@ -18,14 +18,19 @@ from operations.cache import is_object
 from operations.clone import clone
 from operations.derived import COHORTS, clear_workspace
 from operations.gone import remember_gone
-from operations.keepers import WORKSPACE, members, state_of, stored, tracking
+from operations.keepers import WORKSPACE, Known, members, state_of, stored, tracking
 from operations.own_remote import called, refuse_others, remote_of
 from operations.reached import half, reached
 
 
-def kept(repo: Repo, cohort: Path) -> set[str]:
-    """Return the MD5s of what stays: files and folders that are tracked here, and other cohorts' on any ref."""
-    return {value for value, (name, ref) in tracking(repo) if ref == WORKSPACE or name != f"{cohort}.dvc"}
+def kept(known: Known, cohort: Path) -> set[str]:
+    """Return the MD5s of what stays: files and folders that are tracked here, and other cohorts' on any ref.
+
+    Args:
+        known: as `tracking` returns it.
+        cohort: data/cohorts/<cohort>.
+    """
+    return {value for value, (name, ref) in known if ref == WORKSPACE or name != f"{cohort}.dvc"}
 
 
 def clear(odb: Any, keep: set[str], listings: Any) -> None:
@@ -94,9 +99,10 @@ def forget(cohort: Path, again: str) -> list[str]:
                 place = repo.cloud.get_remote(remote)
                 clear(place.odb, {state_of(cohort)}, cache)
                 clear_runs(place.legacy_odb)
-        let_go = {value for value, (name, _) in tracking(repo) if name == f"{cohort}.dvc"} - {state_of(cohort)}
-        clear(cache, kept(repo, cohort), cache)
+        known = tracking(repo)
+        stays = kept(known, cohort)
+        clear(cache, stays, cache)
         clear_runs(repo.cache.legacy)
-    remember_gone(let_go)
+    remember_gone({value for value, _ in known} - stays)
     clear_site(repo)
     return led_out

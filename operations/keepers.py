@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from operations.run_git import git
 from stages.common.core.errors import PipelineError
 
 Keeper = tuple[str, str]  # a .dvc file, and the ref of Git or the workspace that has it so
+Known = Sequence[tuple[str, Keeper]]  # what is tracked, and who tracks it
 WORKSPACE = "workspace"
 
 
@@ -102,11 +103,11 @@ def listed(value: str, odb: Any) -> set[str] | None:
     return {entry["md5"] for entry in json.loads(content)}
 
 
-def tracking(repo: Repo) -> list[tuple[str, Keeper]]:
+def tracking(repo: Repo) -> Known:
     """Return (MD5, who tracks it) of all that .dvc files track, here and on every ref."""
     here = [(out.hash_info.value, (str(out.stage.relpath), WORKSPACE)) for out in repo.index.outs
             if out.stage.is_data_source and out.hash_info]  # fmt: skip
-    return here + [(value, (name, ref)) for ref in refs() for name, value in tracked(ref).items()]
+    return [*here, *((value, (name, ref)) for ref in refs() for name, value in tracked(ref).items())]
 
 
 def keepers(repo: Repo, values: Set[str], *odbs: Any) -> dict[str, list[Keeper]]:

@@ -6,36 +6,35 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
-from operations.clone import clone
 from operations.digest import digest
 from stages.common.core.errors import PipelineError
 
 
-def refuse_unlocked(path: Path, target: str) -> None:
+def refuse_unlocked(repo: Repo, path: Path, target: str) -> None:
     """Raise where a stage's output has other bytes than dvc.lock says, or where there is none.
 
     Args:
+        repo: the clone.
         path: in the workspace.
         target: what `dvc repro` makes it with.
     """
-    with clone() as repo:
-        known = {Path(str(out)): out.hash_info.value for out in repo.index.outs if out.hash_info}
+    known = {Path(str(out)): out.hash_info.value for out in repo.index.outs if out.hash_info}
     if not path.is_file() or digest(path, "md5") != known.get(path):
         raise PipelineError(
             f"{path}: expected the bytes of dvc.lock, got others or none. Run `dvc repro {target}`, and commit."
         )
 
 
-def refuse_other_cohort(path: Path, cohort: str, target: str) -> None:
+def refuse_other_cohort(repo: Repo, path: Path, cohort: str, target: str) -> None:
     """Raise where dvc.lock says that what led to a stage's output was made of another cohort.
 
     Args:
+        repo: the clone.
         path: in the workspace.
         cohort: that params.yaml names.
         target: what `dvc repro` makes it with.
     """
-    with clone() as repo:
-        others = {cohort_of(stage) for stage in _leading_to(repo, path)} - {None, cohort}
+    others = {cohort_of(stage) for stage in _leading_to(repo, path)} - {None, cohort}
     if others:
         raise PipelineError(
             f"{path}: expected it of cohort {cohort}, as params.yaml has it, got one that dvc.lock says was made of "
@@ -43,17 +42,17 @@ def refuse_other_cohort(path: Path, cohort: str, target: str) -> None:
         )
 
 
-def refuse_apart(path: Path, other: Path, target: str) -> None:
+def refuse_apart(repo: Repo, path: Path, other: Path, target: str) -> None:
     """Raise where dvc.lock says that two outputs were made of different data: one of an earlier run.
 
     Args:
+        repo: the clone.
         path: in the workspace.
         other: likewise; what the stages of both read is held to each other.
         target: what `dvc repro` makes `path` with.
     """
-    with clone() as repo:
-        makers = {Path(str(out)): out.stage for out in repo.index.outs}
-        read, known = (_read_by(makers[each]) for each in (path, other))
+    makers = {Path(str(out)): out.stage for out in repo.index.outs}
+    read, known = (_read_by(makers[each]) for each in (path, other))
     apart = sorted(name for name in read.keys() & known.keys() if read[name] != known[name])
     if apart:
         raise PipelineError(

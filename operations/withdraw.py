@@ -27,6 +27,7 @@ from operations.clone import clone
 from operations.derived import COHORTS, TMP
 from operations.forget import forget
 from operations.journal import JOURNAL, begun, later
+from operations.keepers import tracking
 from operations.left_of import left_of
 from operations.own_remote import remote_of
 from operations.reached import going_on
@@ -119,9 +120,10 @@ def refuse(found: Withdrawal, allowed: Sequence[str], goes_on: bool) -> tuple[st
     with clone() as repo:
         if SHARED_CACHE not in allowed:
             refuse_shared_cache(repo)
-        refuse_lists(repo, found.cohort, ABSENT_LISTS in allowed)
+        known = tracking(repo)
+        refuse_lists(repo, known, found.cohort, ABSENT_LISTS in allowed)
         if not goes_on and OTHER_STATES not in allowed:
-            refuse_other_states(found.cohort)
+            refuse_other_states(known, found.cohort)
         if DO in allowed:
             refuse_running(repo)
         return remote_of(repo, found.cohort), cache_of(repo)[0]

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from operations import forget, withdraw
+from operations.beforehand import other_states
 from operations.clone import clone
+from operations.gone import gone, remember_gone
+from operations.keepers import tracked, tracking
 from operations.running import running
 from stages.common.core.errors import PipelineError
 from tests.test_operations import run_module
@@ -226,6 +229,27 @@ def test_an_absent_list_of_another_cohort_stops_it(
     assert "  - data/cohorts/clinic.dvc (workspace): " in said
     assert "--absent-lists" in said
     command("--absent-lists")
+    assert "Nothing was changed" in capsys.readouterr().out
+
+
+def test_a_state_that_a_withdrawal_let_go_stops_no_later_one(project: Path, command: Callable[..., None]) -> None:
+    git(project, "tag", "before")
+    state = tracked("before")["data/cohorts/mine.dvc"]
+    command("--do")
+    commit(project, "withdrawn")
+    assert state in gone()
+    with clone() as repo:
+        assert not other_states(tracking(repo), Path("data/cohorts/mine"))
+
+
+def test_the_list_of_such_a_state_need_not_be_there(
+    project: Path, refused: Refused, command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    list_of(project, "clinic").unlink()
+    remember_gone({"0" * 32 + ".dir"})
+    assert "--absent-lists" in refused()
+    remember_gone({tracked("HEAD")["data/cohorts/clinic.dvc"]})
+    command()
     assert "Nothing was changed" in capsys.readouterr().out
 
 
