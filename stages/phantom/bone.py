@@ -32,12 +32,13 @@ def draw_arch(plane: Slice, patient: Patient, z_mm: float) -> None:
 
 def _facet(plane: Slice, patient: Patient, half: Side, side: Map, openness: float) -> None:
     """Rounded cap of one side's joint beside an open window, with a shadow of its own."""
-    top = _roof_at(patient, half.slope, np.asarray(half.facet_mm, np.float32)) + np.float32(half.facet_drop_mm)
-    cap = np.hypot((side - np.asarray(half.facet_mm, np.float32)) / 1.5, plane.y - top - 1.6) - 1.6
+    middle = np.asarray(half.facet_mm, np.float32)
+    top = _roof_at(patient, half.slope, middle) + np.float32(half.facet_drop_mm)
+    cap = np.hypot((side - middle) / 1.5, plane.y - top - 1.6) - 1.6
     seen = half.facet_share * openness
     level = patient.bone_db + half.bone_db - 4 - 14 * (1 - seen) + 4 * plane.sheets + 3 * plane.patches
     plane.line(level - 5 * np.maximum(plane.y - top - 0.3, 0), cap, 0.45)
-    under = inside(1.8 - np.abs(side - np.asarray(half.facet_mm, np.float32)), 1.0) * inside(-cap)
+    under = inside(1.8 - np.abs(side - middle), 1.0) * inside(-cap)
     plane.loss += np.float32(0.2 * patient.lamina_db * seen) * under
 
 

@@ -5,7 +5,7 @@ All maps are float32 arrays (rows, columns); echo strength in dB relative to sub
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -39,6 +39,14 @@ class Slice:
         """Replace the echo strength where `mask` (0..1) is set; interfaces there vanish."""
         self.echo_db += (level - self.echo_db) * mask
         self.shine_db += (NO_SHINE_DB - self.shine_db) * mask
+
+    def glint(self, level: Map | float, mask: Map) -> None:
+        """Add mirrors of `level` within `mask` (0..1), over whatever scatters there."""
+        np.maximum(self.shine_db, level - 60 * (1 - mask), out=self.shine_db)
+
+    def top(self, rows: int) -> Slice:
+        """Return the first rows as views: what is painted there is painted here."""
+        return Slice(*(getattr(self, field.name)[:rows] for field in fields(self)))
 
     def line(self, level: Map | float, distance: Map, width_mm: float, rough_db: float = -5) -> None:
         """Add a bright interface along `distance` = 0: a mirror that scatters `rough_db` of what it reflects."""

@@ -10,7 +10,7 @@ from stages.phantom import noise
 from stages.phantom.anatomy import Patient
 from stages.phantom.draws import keyed_rng
 from stages.phantom.plan import ClipPlan
-from stages.phantom.plane import NO_SHINE_DB, Map, Slice, inside
+from stages.phantom.plane import Map, Slice, inside
 from stages.phantom.scanner import Scanner, below_skin
 from stages.phantom.tissue import draw_slice
 from stages.phantom.view import Pose, View
@@ -67,10 +67,10 @@ def _skin(plane: Slice, scanner: Scanner) -> None:
     bent = np.arange(rows)[:, None] + bent
     bands = np.interp(bent, np.arange(rows), scanner.bands[:rows]).astype(np.float32)
     bands += 3.5 * plane.patches[:rows] + 2 * plane.sheets[:rows]
-    skin = inside((scanner.skin_mm - scanner.view.depths_mm[:rows]), 0.4)  # above it there is nothing else
-    plane.echo_db[:rows] += (bands - 8 - plane.echo_db[:rows]) * skin
-    plane.shine_db[:rows] += (NO_SHINE_DB - plane.shine_db[:rows]) * skin
-    np.maximum(plane.shine_db[:rows], bands, out=plane.shine_db[:rows])
+    skin = inside(scanner.skin_mm - scanner.view.depths_mm[:rows], 0.4)  # above it there is nothing else
+    top = plane.top(rows)
+    top.paint(bands - 8, skin)
+    np.maximum(top.shine_db, bands, out=top.shine_db)
 
 
 def pose_at(plan: ClipPlan, frame: int) -> Pose:
@@ -115,8 +115,7 @@ def _spread(signal: Map, view: View, smear_mm: float) -> Map:
     """Point spread function: finer in depth than across, sharpest at the focus; unit energy."""
     near, far = LATERAL_MM, LATERAL_MM * (1 + DEFOCUS * (view.depth_mm - FOCUS_MM))
     sharp, wide = (_blur(signal, view, np.hypot(lateral, smear_mm / 2)) for lateral in (near, far))
-    depth = (np.arange(view.rows, dtype=np.float32) + 0.5) / view.px_per_mm
-    share = np.clip((depth - FOCUS_MM) / (view.depth_mm - FOCUS_MM), 0, 1)[:, None, None]
+    share = np.clip((view.depths_mm - FOCUS_MM) / (view.depth_mm - FOCUS_MM), 0, 1)[..., None]
     return sharp * np.sqrt(1 - share) + wide * np.sqrt(share)
 
 

@@ -36,7 +36,7 @@ def _soft_tissue(plane: Slice, patient: Patient, z_mm: float) -> None:
     fat = patient.fat_db - 5 + 2 * plane.streaks + 3 * plane.sheets
     plane.paint(fat, inside(patient.fascia_mm - plane.y))
     lobules = patient.fat_db - 4 + 5 * plane.sheets + 2 * plane.patches
-    plane.shine_db = np.maximum(plane.shine_db, lobules - 60 * (1 - inside(patient.fascia_mm - plane.y)))
+    plane.glint(lobules, inside(patient.fascia_mm - plane.y))
     plane.loss *= np.maximum(1 + 0.4 * plane.patches, 0.2)  # uneven tissue casts faint streaks
     side = np.abs(plane.x)
     lean = plane.x * np.float32(0.25 * np.sin(z_mm / 11)) * 0.1  # no infant is symmetric
@@ -58,7 +58,7 @@ def _fibrils(plane: Slice, patient: Patient, side: Map, z_mm: float, belly: Map)
     """Fine sheets of connective tissue along the bundles, here dense, there none."""
     phase = 4.6 * plane.y - 1.1 * side + 2.6 * plane.patches + np.float32(0.35 * np.sin(z_mm / 5) + patient.fascia_mm)
     level = patient.muscle_db + 5 + 4 * plane.sheets + 3 * plane.patches - 9 * (1 - np.sin(phase))
-    np.maximum(plane.shine_db, level - 60 * (1 - belly), out=plane.shine_db)
+    plane.glint(level, belly)
 
 
 def _flank(plane: Slice, flank: Flank, sign: int) -> None:
