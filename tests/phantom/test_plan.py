@@ -49,6 +49,14 @@ def test_prevalences_are_within_three_points_of_the_studys(seed: int) -> None:
     assert (~(cord | fluid | bad)).any(), "some usable frames carry no label"
 
 
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_enough_infants_show_a_cord_for_every_side_of_a_split(seed: int) -> None:
+    plans = plan_cohort(make_params(seed=seed))
+    shown = {plan.patient.name for plan in plans if plan.labels.cord.any()}
+    assert len(shown) >= 5, "two to test on, two to validate on, and one to learn from"
+    assert pooled(plans, "cord").mean() == pytest.approx(133 / 678, abs=0.03)
+
+
 def test_bad_quality_excludes_the_others(plans: list[ClipPlan]) -> None:
     bad = pooled(plans, "bad_quality")
     assert not (bad & (pooled(plans, "cord") | pooled(plans, "fluid"))).any()
