@@ -13,7 +13,7 @@ from experiments.search_dvc import Runner
 from experiments.search_page import DIGITS
 from experiments.search_score import MAXIMISED, mean_of
 from experiments.search_space import Value
-from experiments.search_study import EXPERIMENT, PROCESS, SCORES, Study, again, draw, interrupted, same_as
+from experiments.search_study import EXPERIMENT, PROCESS, SCORES, TWIN, Study, again, draw, interrupted, same_as
 from experiments.search_trial import runs, stop
 from stages.common.core.errors import PipelineError
 
@@ -26,7 +26,7 @@ class Budget:
     """When no further trial begins; one that runs is finished.
 
     Attributes:
-        trials: of the whole search, earlier calls included; None for no limit.
+        trials: that are run, earlier calls included; None for no limit.
         minutes: of this call; None for no limit.
     """
 
@@ -36,7 +36,7 @@ class Budget:
     def left(self, study: Study, passed_s: float) -> bool:
         """Return whether another trial may begin, so many seconds after this call did."""
         over = self.minutes is not None and passed_s >= 60 * self.minutes
-        return not over and not study.exhausted and (self.trials is None or len(study.counted) < self.trials)
+        return not over and not study.exhausted and (self.trials is None or len(study.ran) < self.trials)
 
 
 def search(
@@ -60,14 +60,14 @@ def search(
     """
     begun = clock()
     _heal(study, runner)
-    with tqdm(total=budget.trials, initial=len(study.counted), desc=study.name, unit="trial", disable=None) as progress:
+    with tqdm(total=budget.trials, initial=len(study.ran), desc=study.name, unit="trial", disable=None) as progress:
         while budget.left(study, clock() - begun):
             trial, values = draw(study)
             name = f"{study.prefix}{trial.number:03d}"
             print(f"{name}: {_said(values)}", file=sys.stderr, flush=True)
             _one(study, trial, name, planned(values), values, runner)
             _refuse_hopeless(study, runner)
-            progress.update()
+            progress.update(len(study.ran) - progress.n)
 
 
 def _heal(study: Study, runner: Runner) -> None:
@@ -90,6 +90,7 @@ def _one(study: Study, trial: Trial, name: str, planned: Plan, values: dict[str,
     """Run one trial and record how it went."""
     twin = same_as(study, values)
     if twin:
+        trial.set_user_attr(TWIN, twin.number)
         _finish(study, trial, twin.user_attrs[EXPERIMENT], twin.user_attrs[SCORES])
         return
     sign = -1.0 if study.asked.objective in MAXIMISED else 1.0  # a loss, as what is maximised sees it

@@ -14,11 +14,10 @@ import numpy as np
 import optuna
 import psutil
 from optuna.samplers import RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.overrides import leaves, shown
+from experiments.search_journal import open_journal
 from experiments.search_score import MAXIMISED
 from experiments.search_space import Search, Value, distribution, grid, neat
 from experiments.search_trial import runs
@@ -29,6 +28,8 @@ TPE_RANDOM = 5  # trials that are drawn at random before TPE has anything to go 
 Sampler = Literal["random", "grid", "tpe"]
 SETTING, SEARCHER, PROCESS, VALUES, INTERRUPTED = "setting", "searcher", "process", "values", "interrupted"
 EXPERIMENT, SCORES = "experiment", "scores"
+TWIN = "twin"  # a trial whose values a finished one had: it was not run
+TWINS_IN_A_ROW = 50  # then there is hardly another value left to draw
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,17 @@ class Study:
         return [trial for trial in self.optuna.get_trials(False, states=over) if trial.number not in interrupted]
 
     @property
+    def ran(self) -> list[FrozenTrial]:
+        """Those of `counted` that were trained, and are no copy of an earlier one."""
+        return [trial for trial in self.counted if TWIN not in trial.user_attrs]
+
+    @property
     def exhausted(self) -> bool:
-        """Whether a grid has no point left."""
-        return self.sampler == "grid" and not self.optuna.get_trials(False, states=(TrialState.WAITING,))
+        """Whether a grid has no point left, or a sampler draws nothing any more that was not tried."""
+        if self.sampler == "grid":
+            return not self.optuna.get_trials(False, states=(TrialState.WAITING,))
+        last = self.counted[-TWINS_IN_A_ROW:]
+        return len(last) == TWINS_IN_A_ROW and all(TWIN in trial.user_attrs for trial in last)
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -107,7 +116,7 @@ def open_study(name: str, sampler: Sampler, asked: Search, setting: Mapping[str,
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder_of(name).mkdir(parents=True, exist_ok=True)
     found = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(folder_of(name) / "study.jsonl"))),
+        storage=open_journal(folder_of(name) / "study.jsonl"),
         study_name=name,
         load_if_exists=True,
         direction="maximize" if asked.objective in MAXIMISED else "minimize",

@@ -31,6 +31,7 @@ from stages.common.networks.weights_file import IMAGENET, LIST, RANDOM
 
 TRANSFER = Kind("transfer")
 GIVEN = "given"  # in profiles/transfer.yaml: what --weights names
+BUNDLES = Path("data/train")
 DIGITS = 7  # of a hash, as Git shows one
 WEIGHTS, SHA256 = "train.weights", "train.weights_sha256"
 CAUTION = (
@@ -74,8 +75,13 @@ def refuse_same_infants(weights: str, content: Content) -> None:
         content: of params.yaml under the experiments' profile.
 
     Raises:
-        PipelineError: both cohorts are phantoms of one seed.
+        PipelineError: both cohorts are phantoms of one seed, or the weights are this project's own bundles.
     """
+    if Path(weights).resolve().is_relative_to(BUNDLES.resolve()):
+        raise PipelineError(
+            f"--weights {weights}: expected weights of other infants than those they are measured on, got a network "
+            f"below {BUNDLES}: it learnt from the cohort in the workspace. `pretrain` makes others."
+        )
     folder = path if (path := Path(weights)).is_dir() else path.parent
     if not (folder / LIST).is_file() or not (folder / PARAMS_FILE).is_file():
         return

@@ -40,9 +40,9 @@ def test_every_network_reaches_the_stated_score_at_the_larger_size() -> None:
 
 
 def beaten(protocol: str) -> set[str]:
-    """Return the systems that rank infants never seen no better than their twin that learnt from swapped labels."""
+    """Return the systems that rank infants never seen no better than a coin or their twin that learnt swapped labels."""
     systems = MEASURED["swapped"][protocol]["systems"]
-    return {name for name, found in systems.items() if found["true"]["auc"] <= found["twin"]["auc"]}
+    return {name for name, found in systems.items() if found["true"]["auc"] <= max(found["twin"]["auc"], 0.5)}
 
 
 def test_every_network_beats_its_twin_on_swapped_labels_in_infants_never_seen() -> None:

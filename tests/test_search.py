@@ -20,7 +20,7 @@ from experiments.search_loop import Budget, search
 from experiments.search_page import _scored, draw_trials, page, trials_table
 from experiments.search_score import judged, validation_scores
 from experiments.search_space import FILE, Range, Search, Values, grid, neat, points
-from experiments.search_study import VALUES, Study, open_study
+from experiments.search_study import TWINS_IN_A_ROW, VALUES, Study, open_study
 from stages.common.core.errors import PipelineError
 from tests.search_runner import LABELS, TRAINING, Tables, delete_test_rows, write, write_cohort, write_predictions
 from tests.workspace import ROOT, read_params_file
@@ -244,6 +244,34 @@ def test_values_that_were_tried_are_not_run_again(project: Path) -> None:
     search(study, planned, Budget(3, None), runner)
     assert len(runner.ran) == 1
     assert len({trial.value for trial in study.counted}) == 1
+
+
+@pytest.mark.parametrize("budget", [Budget(20, None), Budget(None, 60.0)])
+def test_a_search_ends_when_all_values_were_tried_and_copies_spend_no_budget(project: Path, budget: Budget) -> None:
+    space = {"lr": {"values": [0.001, 0.01]}, "epochs": {"values": [4, 8]}}
+    study, runner = opened(space=space), Tables(project)
+    search(study, planned, budget, runner)
+    assert len(runner.ran) == len(study.ran) == 4
+    assert len(study.counted) < 4 + 3 * TWINS_IN_A_ROW
+
+
+def test_a_torn_last_line_of_the_journal_loses_that_line_alone(project: Path) -> None:
+    search(opened(), planned, Budget(2, None), Tables(project))
+    whole, journal = drawn(opened()), project / ".search/one/study.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    study, runner = opened(), Tables(project)
+    assert drawn(study) == whole
+    search(study, planned, Budget(3, None), runner)
+    assert drawn(opened())[:2] == whole
+    assert len(runner.ran) == 1
+
+
+def test_a_damaged_line_of_the_journal_is_one_message(project: Path) -> None:
+    search(opened(), planned, Budget(2, None), Tables(project))
+    journal = project / ".search/one/study.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"{", b"[", 1))
+    with pytest.raises(PipelineError, match=r"study\.jsonl: expected a line of JSON .* --name"):
+        opened()
 
 
 def test_a_failed_trial_counts_and_three_in_a_row_stop_the_search(project: Path) -> None:

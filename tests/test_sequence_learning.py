@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from stages.common.core.errors import PipelineError
 from stages.common.labels import Imbalance
 from stages.sequence.inputs import scaling_of
 from stages.sequence.leaning import uninformed
@@ -55,6 +56,14 @@ def test_what_time_alone_tells_is_learnt_by_each_network_and_by_no_frame_wise_mo
     frame_wise = LogisticRegression().fit(features[train], fold.truth[train, 0])
     assert accuracy(frame_wise.predict_proba(features)[:, 1:], fold) < 0.65
     assert accuracy(network_answers(kind, features, fold, section(**LEARNING), "validation", 1).said, fold) > 0.9
+
+
+def test_answers_that_are_no_numbers_stop_it_also_where_validation_has_no_known_label() -> None:
+    features, fold = planted(0)
+    features[fold.sides["train"][0]] = np.nan
+    fold.truth[fold.sides["validation"]] = np.nan
+    with pytest.raises(PipelineError, match=r"expected answers that are numbers, got NaN.* Lower sequence\.lr"):
+        network_answers("gru", features, fold, section(**LEARNING), "validation", 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)

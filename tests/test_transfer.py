@@ -102,6 +102,17 @@ def test_weights_that_know_the_infants_of_the_phantom_are_refused(
     assert len(queued) == (not refused)
 
 
+@pytest.mark.usefixtures("project")
+def test_this_cohorts_own_networks_are_no_weights_to_begin_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Path("data/train/frame/0/1/resnet18.safetensors")
+    bundle.parent.mkdir(parents=True)
+    bundle.write_bytes(b"")
+    monkeypatch.setattr(transfer, "queue", lambda *_: pytest.fail("it was queued"))
+    monkeypatch.setattr(sys, "argv", ["transfer", "queue", "--weights", str(bundle)])
+    with pytest.raises(PipelineError, match=r"other infants .* below data/train: it learnt from the cohort"):
+        transfer.main()
+
+
 def test_weights_of_this_folder_go_where_the_experiment_runs(project: Path) -> None:
     (project / "weights/mine").mkdir(parents=True)
     planned = plans(TRANSFER, rungs(("mine", "weights/mine", "ab")).experiments, read_profile("cpu"))
