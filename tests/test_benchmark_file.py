@@ -40,7 +40,7 @@ def test_every_network_reaches_the_stated_score_at_the_larger_size() -> None:
 
 
 def beaten(protocol: str) -> set[str]:
-    """Return the systems that rank infants never seen no better than a coin or their twin that learnt swapped labels."""
+    """Return the systems that rank infants never seen no better than a coin or their twin on swapped labels."""
     systems = MEASURED["swapped"][protocol]["systems"]
     return {name for name, found in systems.items() if found["true"]["auc"] <= max(found["twin"]["auc"], 0.5)}
 
