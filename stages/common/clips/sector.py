@@ -23,7 +23,7 @@ LIVELIEST_PERCENT = 99  # and not the maximum, which a counter's digits would se
 UNREST = 0.05
 OUTLIERS = 1 / 20  # share of the sampled frames that may show something else
 FAR_SPAN = 2  # grey levels that faint noise spans: a still overlay spans none, or a codec's one
-FAR_GREY = 3  # grey levels of its median: black ground under compression noise stays below
+FAR_GREY = 2  # grey levels of its median: black ground under compression noise stays below
 # Of the box's width in one row: a fan of 60 degrees ends 1 % below the last such row, lettering and smear are narrower
 FAR_SHARE = 1 / 4
 
