@@ -1,5 +1,6 @@
 """A training that was killed goes on, and ends bit for bit as an undisturbed one; other checkpoints are never used."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,20 @@ def test_writing_takes_a_small_share_of_the_time(tmp_path: Path, monkeypatch: py
     assert keeper.path.exists()
 
 
-def test_the_key_is_of_params_data_and_code(tmp_path: Path) -> None:
+def test_the_first_writing_of_a_large_network_waits_a_minute_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(checkpoint, "SHARE", 1e-9)
+    keeper, network = Keeper("small", "key", tmp_path), Small()
+    keeper.attach({"network": network}, torch.Generator())
+    for clock[0], there in ((59.9, False), (60.0, True)):
+        keeper.save([], {})
+        assert keeper.path.exists() == there
+
+
+def test_the_key_is_of_params_data_code_and_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = tmp_path / "train"
     code.mkdir()
     (code / "loop.py").write_text("a = 1\n")
@@ -180,5 +194,9 @@ def test_the_key_is_of_params_data_and_code(tmp_path: Path) -> None:
     assert key_of({"truth": "ab", "lr": 0.01}, [code]) == first
     assert key_of({"lr": 0.02, "truth": "ab"}, [code]) != first
     assert key_of({"lr": 0.01, "truth": "cd"}, [code]) != first
+    for library in ("torch", "torchvision", "numpy"):
+        with monkeypatch.context() as of:
+            of.setattr(checkpoint, "version", lambda name, other=library: "0" if name == other else version(name))
+            assert key_of({"lr": 0.01, "truth": "ab"}, [code]) != first
     (code / "loop.py").write_text("a = 2\n")
     assert key_of({"lr": 0.01, "truth": "ab"}, [code]) != first

@@ -104,3 +104,16 @@ def test_workers_end_with_a_stage_that_was_killed(tasks: int, tmp_path: Path) ->
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     wait_for(lambda: not any(process.is_running() for process in below), "the workers' end")
+
+
+def test_a_dvc_that_goes_between_two_questions_is_gone() -> None:
+    script = """import psutil
+from stages.common.core import parent
+class Gone:
+    def is_running(self): return True
+    def status(self): raise psutil.NoSuchProcess(1)
+parent._watch(Gone())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "the dvc that started this stage is gone" in ended.stderr

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,17 @@ from stages.common.networks.weights import DAMAGE
 from stages.train.recipe import Epoch
 
 FOLDER = Path(".checkpoints/train")
+LIBRARIES = ("torch", "torchvision", "numpy")  # a network, or a step, of another version is another
 CODE = (Path("stages/common"), Path("stages/train"))
-SHARE = 0.02  # of the time that writing may take: a large network on a slow disk is written down less often
+SHARE = 0.05  # of the time that writing may take: a large network on a slow disk is written down less often
 BYTES_PER_S = 200e6  # assumed of the disk until the first writing is measured
+FIRST_S = 60.0  # seconds after which the first writing waits no longer, however large the network
 SEAL_BYTES = 64  # SHA-256 in hexadecimal digits: among them no zip archive's end can be found by chance
 BLOCK_BYTES = 1 << 20
 
 
 def key_of(rests_on: Mapping[str, Any], code: Iterable[Path] = CODE) -> str:
-    """Return the hash of what a training rests on, of all code below `code`, and of torch.
+    """Return the hash of what a training rests on, of all code below `code`, and of the libraries.
 
     Args:
         rests_on: parameters, digests of the data, seed and device; JSON.
@@ -43,7 +46,8 @@ def key_of(rests_on: Mapping[str, Any], code: Iterable[Path] = CODE) -> str:
     """
     files = sorted(file for folder in code for file in folder.rglob("*.py"))
     sources = {file.as_posix(): digest(file) for file in files}
-    text = json.dumps([rests_on, sources, torch.__version__], sort_keys=True)
+    libraries = {name: version(name) for name in LIBRARIES}
+    text = json.dumps([rests_on, sources, libraries], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -86,7 +90,8 @@ class Keeper:
             print(f"goes on after epoch {len(self.history)}, from {self.path}", file=sys.stderr)
             self._found = {}
         size = sum(value.nbytes for value in self._parts["network"].state_dict().values())
-        self._free_at = time.monotonic() + 4 * size / BYTES_PER_S / SHARE  # weights, best ones, two of Adam's
+        wait_s = 4 * size / BYTES_PER_S / SHARE  # weights, best ones, two of Adam's
+        self._free_at = time.monotonic() + min(wait_s, FIRST_S)
         return len(self.history)
 
     def save(self, history: Sequence[Epoch], best: Mapping[str, Tensor]) -> None:
