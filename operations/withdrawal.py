@@ -112,16 +112,15 @@ def told(found: Withdrawal, remote: str | None, cache: str) -> str:
 
 
 def _derived(remote: str | None, cache: str) -> list[str]:
-    where = f"the cache ({cache})" + (
-        f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off"
-    )
+    where = f"the cache ({cache}) and remote {remote} hold" if remote else f"the cache ({cache}) holds"
     rows = [
-        f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand",
+        f"  - every output of the pipeline, dvc.lock, and all that {where} but cohorts as they now stand",
         "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;",
         "    searches, half-trained networks, half-written files, and .dvc/tmp",
     ]
-    fetch = f"  - so `git fetch` first: remote {remote} keeps nothing but this cohort, whoever pushed it"
-    return [*rows, fetch] if remote else rows
+    if remote is None:
+        return [*rows, "  - nothing in a remote: the cohort has none of its own, or `push` is off"]
+    return [*rows, f"  - so `git fetch` first: remote {remote} keeps nothing but this cohort, whoever pushed it"]
 
 
 def _approved(cohort: Path) -> list[str]:
