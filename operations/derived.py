@@ -16,7 +16,8 @@ OUTPUTS = (Path("data"), Path("metrics"), Path("dvc_plots"))
 # copies that queues and searches work in, and networks half trained
 LEFTOVERS = (Path(".search"), Path(".checkpoints"))
 TMP = Path(".dvc/tmp")  # DVC's queues, results.patch of operations/gpu.sh, and the like
-LOCKS = ("lock", "rwlock", "rwlock.lock", "btime")
+WITHDRAWING = "lock.withdraw"  # see alone.py; not of the form of JOURNALS, which end with their withdrawal
+LOCKS = ("lock", "rwlock", "rwlock.lock", "btime", WITHDRAWING)
 GONE = TMP / "gone-lists.json"  # see gone.py
 JOURNALS = "withdraw*"  # what is to go, written down until it has gone
 PARTIAL = "*.partial"  # half-written; gone-*.partial where a killed stage had begun to remove it
@@ -31,7 +32,7 @@ def clear_workspace(cohort: Path) -> list[str]:
     with clone() as repo:  # links into DVC's cache, wherever it lies, lead to what is cleared there
         inside = (Path.cwd().resolve(), Path(repo.cache.local_cache_dir).resolve())
     led_out = []
-    for path in sorted({*_untracked(), *_half_written(cohort)}):
+    for path in derived(cohort):
         if path.is_symlink() and (to := _outside(path, inside)) is not None:
             led_out.append(f"{path} -> {to}")
         _remove(path)
@@ -43,6 +44,15 @@ def clear_workspace(cohort: Path) -> list[str]:
         if path.name not in LOCKS and path != GONE and not path.match(JOURNALS):
             _remove(path)
     return led_out
+
+
+def derived(cohort: Path) -> list[Path]:
+    """Return the files and links below OUTPUTS that are no inputs, and what killed stages left anywhere, sorted.
+
+    Args:
+        cohort: data/cohorts/<cohort>; of other cohorts nothing is returned.
+    """
+    return sorted({*_untracked(), *_half_written(cohort)})
 
 
 def _untracked() -> Iterator[Path]:

@@ -90,8 +90,13 @@ def _begins(name: str) -> list[str]:
 def _names(cohort: Path, clip: Clip) -> Iterator[str]:
     """Yield how files that belong to a clip may be called: as it, or as its file; with a container's suffix or not."""
     place = clip.path.relative_to(cohort)
-    bare = place.with_suffix("") if place.suffix.lower() in CONTAINERS else place  # 1.2.840.7 is a name, not a suffix
-    yield from (_spelt(name) for name in (clip.name, place.name, bare.name, place.as_posix(), bare.as_posix()))
+    stem = bare(place)
+    yield from (_spelt(name) for name in (clip.name, place.name, stem.name, place.as_posix(), stem.as_posix()))
+
+
+def bare(place: Path) -> Path:
+    """Return a clip's path without a container's suffix: 1.2.840.7 is a name, and .7 no suffix."""
+    return place.with_suffix("") if place.suffix.lower() in CONTAINERS else place
 
 
 def _called(cohort: Path, path: Path) -> list[str]:

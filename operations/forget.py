@@ -18,19 +18,9 @@ from operations.cache import is_object
 from operations.clone import clone
 from operations.derived import COHORTS, clear_workspace
 from operations.gone import remember_gone
-from operations.keepers import WORKSPACE, Known, members, state_of, stored, tracking
+from operations.keepers import kept, members, state_of, stored, tracking
 from operations.own_remote import called, refuse_others, remote_of
 from operations.reached import half, reached
-
-
-def kept(known: Known, cohort: Path) -> set[str]:
-    """Return the MD5s of what stays: files and folders that are tracked here, and other cohorts' on any ref.
-
-    Args:
-        known: as `tracking` returns it.
-        cohort: data/cohorts/<cohort>.
-    """
-    return {value for value, (name, ref) in known if ref == WORKSPACE or name != f"{cohort}.dvc"}
 
 
 def clear(odb: Any, keep: set[str], listings: Any) -> None:

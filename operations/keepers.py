@@ -110,6 +110,16 @@ def tracking(repo: Repo) -> Known:
     return [*here, *((value, (name, ref)) for ref in refs() for name, value in tracked(ref).items())]
 
 
+def kept(known: Known, cohort: Path) -> set[str]:
+    """Return the MD5s of what stays: files and folders that are tracked here, and other cohorts' on any ref.
+
+    Args:
+        known: as `tracking` returns it.
+        cohort: data/cohorts/<cohort>.
+    """
+    return {value for value, (name, ref) in known if ref == WORKSPACE or name != f"{cohort}.dvc"}
+
+
 def keepers(repo: Repo, values: Set[str], *odbs: Any) -> dict[str, list[Keeper]]:
     """Return MD5 -> who tracks it, or a folder that has it.
 

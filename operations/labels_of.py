@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import Workbook, load_workbook
+from openpyxl.packaging.core import DocumentProperties
+from openpyxl.packaging.custom import CustomPropertyList
+from openpyxl.worksheet.header_footer import HeaderFooter
 
 from operations.cut_rows import without_rows
 from stages.common.clips.cohort import Clip
@@ -84,7 +87,8 @@ def _called_as(sheet: Sheet, clips: Sequence[Clip], own: Sequence[Clip], section
 def without_sheets(sheets: Sheets, clip_column: str) -> Contents:
     """Return what the label files hold without the sheets, as far as those are still there; None for a file that goes.
 
-    A workbook is made anew: what openpyxl cannot keep of its looks is lost.
+    A workbook is made anew, without comments, headers, footers and document properties: they may name anybody, and no
+    stage reads them. What openpyxl cannot keep of its looks is lost, too.
 
     Raises:
         PipelineError: a workbook cannot be made without them.
@@ -121,6 +125,7 @@ def _without_worksheets(path: Path, titles: Sequence[str]) -> bytes | None:
             warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
             book = load_workbook(path)
             _take_out(book, titles)
+            _bare(book)
             if not book.worksheets:
                 return None
             _refuse_hidden(book, path, titles)
@@ -140,6 +145,16 @@ def _take_out(book: Workbook, titles: Sequence[str]) -> None:
     for name, cells in list(book.defined_names.items()):  # of the whole workbook; they quote titles
         if any(f"{title}!" in (cells.value or "").replace("'", "") for title in titles):
             del book.defined_names[name]
+
+
+def _bare(book: Workbook) -> None:
+    """Remove what stands beside the cells and may name the patient."""
+    book.properties, book.custom_doc_props = DocumentProperties(), CustomPropertyList()
+    for sheet in book._sheets:  # charts' sheets, too
+        sheet.HeaderFooter = HeaderFooter()
+    cells = [cell for sheet in book.worksheets for cell in sheet._cells.values()]
+    for cell in [cell for cell in cells if cell.comment is not None]:
+        cell.comment = None
 
 
 def _refuse_hidden(book: Workbook, path: Path, titles: Sequence[str]) -> None:

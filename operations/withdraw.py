@@ -14,15 +14,20 @@ again. Other cohorts and their remotes are not touched; what they have in the co
 before anything is changed, a stage that runs, a cache outside of the clone, and lists of other cohorts' files that are
 damaged or absent; `--help` says what lets it pass.
 
-In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1.
+In the end the patient's files are looked for by their MD5; what keeps one is named, and the exit status is 1. So it is
+where a stage that ran meanwhile wrote something again. A second withdrawal beside one that runs is refused.
 Broken off, the same command goes on: what was to go is written down in .dvc/tmp until it has gone.
 """
 
 import argparse
 from collections.abc import Sequence
+from contextlib import nullcontext
 
+from operations.alone import alone
 from operations.approval import approved_of
+from operations.back import refuse_back
 from operations.beforehand import cache_of, refuse_lists, refuse_other_states, refuse_shared_cache
+from operations.beyond import beyond
 from operations.clone import clone
 from operations.derived import COHORTS, TMP
 from operations.forget import forget
@@ -45,17 +50,6 @@ FLAGS = {
     SHARED_CACHE: "also where DVC's cache lies outside of the clone: what other clones and projects have there goes",
     ABSENT_LISTS: "also where the cache lacks the list of a folder that stays: what it has of that folder goes",
 }
-BEYOND = """What no command here can reach, and a person must see to:
-  - other clones: `git pull`, `dvc pull`, then `dvc gc --workspace --force` in each, and remove their .dvc/cache/runs,
-    what is left below data/ and metrics/, and what DVC keeps of them elsewhere (`dvc doctor`: Repo.site_cache_dir)
-  - remotes of other names, should the cohort have been pushed there (`dvc push -r`, `--run-cache`)
-  - what .github/workflows/gpu.yml made: branches plots-*, comments on pull requests, summaries of runs, their artifact
-    `comment` (plots and results.patch); on that runner the clone, and ~/gpu-logs, which name clips and sheets
-  - reports, bundles and tables that were handed on, models that `operations.approved get` wrote, and backups
-  - params.yaml and its history, should `label_merge` or `label_review` name what is the patient's
-  - the pseudonym and its results in Git's history: metrics/*.json of earlier commits
-  - later clips have new numbers (C004 becomes C003): look through leakage.known_pairs and label_review.answers
-Then `dvc repro`, and commit."""
 
 
 def leave_cohort(found: Withdrawal, clip_column: str) -> None:
@@ -78,7 +72,7 @@ def withdraw(found: Withdrawal, clip_column: str, flags: Sequence[str] = ()) -> 
         flags: of the command, that goes on with them where it broke off.
 
     Raises:
-        PipelineError: it broke off, or something is left: with who keeps it.
+        PipelineError: it broke off, a stage wrote something again, or something is left: with who keeps it.
     """
     again = " ".join([f"python -m operations.withdraw {found.patient} --do", *flags])
     with going_on(again):
@@ -88,10 +82,12 @@ def withdraw(found: Withdrawal, clip_column: str, flags: Sequence[str] = ()) -> 
             print(f"{link}: only the link is gone; remove by hand what it led to, if it is the pipeline's")
         with clone() as repo:
             remote = remote_of(repo, found.cohort)
-        left = left_of(found.traces, remote, again)
+        # in this order: what ends after the first question has written before the second
         if begun_meanwhile := running(TMP):
             raise PipelineError(beside(begun_meanwhile, "Let it end, or end it."))
-    print(BEYOND)
+        refuse_back(found.cohort)
+        left = left_of(found.traces, remote, again)
+    print(beyond())
     end(found, left, again)
 
 
@@ -140,9 +136,15 @@ def parse() -> tuple[str, list[str]]:
 
 
 def main() -> None:
-    """Say what goes; do it where asked."""
+    """Say what goes; do it where asked, one command at a time."""
     patient, flags = parse()
     params = read_params(Params)
+    with alone() if DO in flags else nullcontext():
+        say_or_do(patient, flags, params)
+
+
+def say_or_do(patient: str, flags: Sequence[str], params: Params) -> None:
+    """Say what goes; do it where the flags say so."""
     again = begun(patient, COHORTS / params.cohort)
     found = again or plan(patient, params)
     remote, cache = refuse(found, flags, goes_on=again is not None)

@@ -11,11 +11,20 @@ from operations.files_of import copies_of, files_of
 from operations.keepers import state_of, tracked
 from operations.labels_of import Contents, Sheets, labels_of
 from operations.left_of import Traces, traces_of
+from operations.mentions import mentions
 from operations.rehearsal import contents_without
 from stages.common.clips.cohort import TABLE, read_clips
 from stages.common.clips.folder import CohortName
 from stages.common.core.errors import PipelineError
 from stages.common.sheets.settings import LabelParams
+
+LOOSE = "every comment, header, footer and document property, of others' sheets, too"
+STAYS = "These stay in the cohort: neither their names nor equal bytes make them the patient's. See that they are not:"
+NOTHING_ELSE = "Nothing else lies in the cohort but clips, clips.csv and label sheets of others."
+NAMED = (
+    "These stay, and name clips of the patient's. Take the names out before --do: of what is mended later, cache and "
+    "remote keep the older state:"
+)
 
 
 class Params(LabelParams):
@@ -37,6 +46,7 @@ class Withdrawal(BaseModel, frozen=True):
         gone: label files that go whole: no sheet remains in them.
         ignored: label sheets that `label_merge` leaves out and that stay.
         stays: other files that stay in the cohort.
+        named: places in label files and in the table that stay and name the patient's clips.
         traces: what is looked for in the end.
     """
 
@@ -48,6 +58,7 @@ class Withdrawal(BaseModel, frozen=True):
     gone: Sequence[Path] = ()
     ignored: Sequence[str] = ()
     stays: Sequence[Path] = ()
+    named: Sequence[str] = ()
     traces: Traces = {}
 
 
@@ -79,7 +90,7 @@ def plan(patient: str, params: Params) -> Withdrawal:
     return Withdrawal(
         patient=patient, cohort=cohort, clips=names, files=goes, sheets=labels.sheets,
         gone=[path for path in labels.sheets if path in contents and contents[path] is None], ignored=labels.ignored,
-        stays=stays, traces=traces,
+        stays=stays, named=mentions(cohort, clips, own, contents), traces=traces,
     )  # fmt: skip
 
 
@@ -107,21 +118,25 @@ def told(found: Withdrawal, remote: str | None, cache: str) -> str:
     rows = [f"  - {TABLE}: {', '.join(found.clips)}"]
     rows += [f"  - {path.relative_to(found.cohort)}" for path in found.files]
     rows += [f"  - {path.name}: {', '.join(titles)}" for path, titles in found.sheets.items() if titles]
+    rows += [f"  - {path.name}: {LOOSE}" for path, titles in found.sheets.items() if _made_anew(found, path, titles)]
     rows += [f"  - {path.relative_to(found.cohort)}: all of it, as no sheet remains" for path in found.gone]
     return "\n".join([*rows, *_derived(remote, cache), *_approved(found.cohort), *_for_a_person(found)])
 
 
+def _made_anew(found: Withdrawal, path: Path, titles: Sequence[str]) -> bool:
+    return bool(titles) and path.suffix.lower() == ".xlsx" and path not in found.gone
+
+
 def _derived(remote: str | None, cache: str) -> list[str]:
-    where = f"the cache ({cache})" + (
-        f" and remote {remote}" if remote else "; the cohort has no remote, or `push` is off"
-    )
+    where = f"the cache ({cache}) and remote {remote} hold" if remote else f"the cache ({cache}) holds"
     rows = [
-        f"  - every output of the pipeline, dvc.lock, and all that {where} hold but cohorts as they now stand",
+        f"  - every output of the pipeline, dvc.lock, and all that {where} but cohorts as they now stand",
         "  - whatever else lies below data/ and is no cohort; below metrics/ and dvc_plots/ what Git does not track;",
         "    searches, half-trained networks, half-written files, and .dvc/tmp",
     ]
-    fetch = f"  - so `git fetch` first: remote {remote} keeps nothing but this cohort, whoever pushed it"
-    return [*rows, fetch] if remote else rows
+    if remote is None:
+        return [*rows, "  - nothing in a remote: the cohort has none of its own, or `push` is off"]
+    return [*rows, f"  - so `git fetch` first: remote {remote} keeps nothing but this cohort, whoever pushed it"]
 
 
 def _approved(cohort: Path) -> list[str]:
@@ -131,9 +146,6 @@ def _approved(cohort: Path) -> list[str]:
 
 def _for_a_person(found: Withdrawal) -> list[str]:
     names = [*found.ignored, *(str(path.relative_to(found.cohort)) for path in found.stays)]
-    if not names:
-        return ["Nothing else lies in the cohort but clips, clips.csv and label sheets of others."]
-    head = (
-        "These stay in the cohort: neither their names nor equal bytes make them the patient's. See that they are not:"
-    )
-    return [head, *(f"  - {name}" for name in names)]
+    rows = [f"  - {name}" for name in names]
+    stays = [STAYS, *rows] if names else [NOTHING_ELSE]
+    return [*stays, NAMED, *(f"  - {line}" for line in found.named)] if found.named else stays

@@ -122,6 +122,18 @@ def test_nothing_is_written_where_a_label_file_reads_otherwise(
     assert (cohort / "labels.xlsx").read_bytes() == before
 
 
+def test_what_is_told_of_cache_and_remote_reads_as_a_sentence(plan: Plan, cohort: Path) -> None:
+    found = plan()
+    assert found.cohort == cohort
+    begin = "  - every output of the pipeline, dvc.lock, and all that the cache (.dvc/cache)"
+    alone = told(found, None, ".dvc/cache").splitlines()
+    assert f"{begin} holds but cohorts as they now stand" in alone
+    assert "  - nothing in a remote: the cohort has none of its own, or `push` is off" in alone
+    both = told(found, "mine", ".dvc/cache").splitlines()
+    assert f"{begin} and remote mine hold but cohorts as they now stand" in both
+    assert not [line for line in both if "nothing in a remote" in line]
+
+
 # ---- label files
 
 

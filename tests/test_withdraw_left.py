@@ -172,3 +172,18 @@ def test_what_the_gpu_workflow_publishes_is_told_as_out_of_reach(project: Path) 
     assert done.returncode == 0, done.stderr
     for published in ("branches plots-*", "comments on pull requests", "artifact", "results.patch", "~/gpu-logs"):
         assert published in done.stdout
+
+
+def test_networks_in_weights_are_named_in_the_end(project: Path) -> None:
+    """They may have learnt from the patient, and nobody but a person knows."""
+    names = ("weights/own/resnet18.safetensors", "weights/copied.pth")
+    for name in names:
+        write(project, name)
+    (project / "weights/link.safetensors").symlink_to(project / "nowhere")
+    done = run_module(project, "operations.withdraw", "P002", "--do")
+    assert done.returncode == 0, done.stderr
+    _, _, told = done.stdout.partition("What no command here can reach")
+    assert [line.strip() for line in told.splitlines() if line.strip().startswith("weights/")] == [
+        "weights/copied.pth", "weights/link.safetensors", "weights/own/resnet18.safetensors",
+    ]  # fmt: skip
+    assert all((project / name).is_file() for name in names)

@@ -13,6 +13,7 @@ import pytest
 from operations import forget, withdraw
 from operations.beforehand import other_states
 from operations.clone import clone
+from operations.derived import GONE
 from operations.gone import gone, remember_gone
 from operations.keepers import tracked, tracking
 from operations.running import running
@@ -251,6 +252,16 @@ def test_the_list_of_such_a_state_need_not_be_there(
     remember_gone({tracked("HEAD")["data/cohorts/clinic.dvc"]})
     command()
     assert "Nothing was changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ['["ab', "5", '{"a": [1]}', '["ab"]', "[[]]", '"' + "0" * 32 + '"'])
+def test_damaged_states_that_withdrawals_let_go_are_a_message(project: Path, refused: Refused, content: str) -> None:
+    (project / GONE).write_text(content)
+    said = refused()
+    assert said.startswith(f"{GONE}: expected a JSON list of MD5s, as earlier withdrawals wrote it down, got ")
+    assert "Delete it, then the same command again" in said
+    (project / GONE).unlink()
+    assert gone() == set()
 
 
 # ---- what Git has
