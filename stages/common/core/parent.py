@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 import psutil
@@ -56,8 +57,9 @@ def _may_call_dvc(process: psutil.Process) -> bool:
 
 
 def _watch(above: psutil.Process) -> None:
-    while above.is_running() and above.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(EVERY_S)
+    with suppress(psutil.NoSuchProcess):  # gone between the two questions is gone, too
+        while above.is_running() and above.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(EVERY_S)
     _end()
 
 
