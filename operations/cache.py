@@ -24,15 +24,16 @@ from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
 from operations.clone import clone
+from operations.owners import FOLDER as FOLDER
+from operations.owners import owners
 from operations.reached import AGAIN, reached, unchanged
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.progress import in_parallel
 
 OBJECTS = "files/md5"  # below a cache and below a remote alike
 NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
-FOLDER = ".dir"  # ends the name of an object that lists a folder's files
 PART = 1 << 20  # bytes read at a time
-REMEDY = "Run the same command with --heal. Then {}."
+REMEDY = "Run `{0.again} --heal`. Then {0.heals}."
 CACHE_HEALS = "`dvc pull` where a remote has them, or `dvc repro`, which makes them again"
 REMOTE_HEALS = "`dvc push` from a clone that has them in a sound cache, which `python -m operations.cache` tells there"
 
@@ -46,12 +47,14 @@ class Store:
         fs: DVC's file system of it.
         root: the folder of its objects there.
         heals: what brings damaged objects back, once they are removed.
+        again: the command that checks it.
     """
 
     name: str
     fs: Any
     root: str
     heals: str
+    again: str
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,16 @@ class Checked:
 
 def store(repo: Repo, asked: str | None) -> Store:
     """Return the cache, the remote or the folder that `asked` names."""
+    again = " ".join(["python -m operations.cache", *([asked] if asked else [])])
     if asked is None:
         odb = repo.cache.local
-        return Store(str(Path(odb.path).parents[1]), odb.fs, odb.path, CACHE_HEALS)
+        return Store(str(Path(odb.path).parents[1]), odb.fs, odb.path, CACHE_HEALS, again)
     if asked in repo.config["remote"]:
         name = f"remote {asked} ({repo.config['remote'][asked]['url']})"
         with reached(f"{name}: expected to reach it", unchanged):
             odb = repo.cloud.get_remote(asked).odb
-        return Store(name, odb.fs, odb.path, REMOTE_HEALS)
-    return Store(asked, LocalFileSystem(), str(Path(asked) / OBJECTS), REMOTE_HEALS)
+        return Store(name, odb.fs, odb.path, REMOTE_HEALS, again)
+    return Store(asked, LocalFileSystem(), str(Path(asked) / OBJECTS), REMOTE_HEALS, again)
 
 
 def value_of(path: str) -> str:
@@ -105,11 +109,11 @@ def check(where: Store) -> Checked:
     """Read every object below a cache or a remote.
 
     Raises:
-        PipelineError: there is none, or it cannot be read.
+        PipelineError: it cannot be read, or there is none, but in this clone's cache: nothing was made or fetched yet.
     """
     with reached(f"{where.name}: expected to list its objects", unchanged):
         files = sorted(where.fs.find(where.root))
-    if not files:
+    if not files and where.heals != CACHE_HEALS:
         raise PipelineError(
             f"{where.root}: expected objects of a DVC cache or remote, got none. Name a remote of .dvc/config, or the "
             "folder above files/."
@@ -142,34 +146,31 @@ def heal(damaged: list[str], where: Store) -> None:
             removed.append(path)
 
 
-def owners(repo: Repo) -> dict[str, str]:
-    """Return MD5 -> the file of the workspace whose content it is, as far as dvc.lock and the .dvc files tell."""
-    named: dict[str, str] = {}
-    for out in repo.index.outs:
-        value = out.hash_info.value if out.hash_info else None
-        if value:
-            place = str(Path(out.fs_path).relative_to(repo.root_dir))
-            named[value] = place
-            named |= _members(Path(repo.cache.local.path), value, place)
-    return named
+def refuse_damaged(repo: Repo) -> None:
+    """Check this clone's cache before anything is built on it or sent from it.
+
+    Raises:
+        PipelineError: objects are damaged; which files they are, and what heals them.
+    """
+    where = store(repo, None)
+    found = check(where)
+    if found.damaged:
+        raise PipelineError(damage(found, where, owners(repo)) + REMEDY.format(where))
 
 
-def _members(root: Path, value: str, place: str) -> dict[str, str]:
-    listing = root / value[:2] / value[2:]
-    if not value.endswith(FOLDER) or not listing.is_file():
-        return {}
-    try:
-        return {entry["md5"]: f"{place}/{entry['relpath']}" for entry in json.loads(listing.read_bytes())}
-    except (ValueError, KeyError, TypeError):  # a damaged listing names no members
-        return {}
+def damage(found: Checked, where: Store, named: dict[str, str]) -> str:
+    """Return how many objects are damaged, and a line each.
 
-
-def told(damaged: Iterable[str], named: dict[str, str]) -> list[str]:
-    """Return a line a damaged object: where it lies and what it should be."""
-    return [
-        f"  - {path}: other bytes than its name says; {named.get(value_of(path), 'of an earlier run')}"
-        for path in damaged
+    Args:
+        found: with at least one damaged object.
+        where: they lie.
+        named: as `owners` returns it.
+    """
+    lines = [
+        f"  - {path}: other bytes than its name says; {named.get(value_of(path), 'of an earlier run')}\n"
+        for path in found.damaged
     ]
+    return f"{where.name}: {len(found.damaged)} of {found.objects} objects damaged:\n{''.join(lines)}"
 
 
 def main() -> None:
@@ -180,19 +181,17 @@ def main() -> None:
     asked = parser.parse_args()
     with clone() as repo:
         where = store(repo, asked.where)
-        found, named = check(where), owners(repo)
+        found = check(where)
+        named = owners(repo) if found.damaged else {}
     if found.strange:
         print(f"{where.name}: {len(found.strange)} leftovers of broken transfers, read by nothing", file=sys.stderr)
     if not found.damaged:
         print(f"{where.name}: {found.objects} objects, all as their names say")
         return
-    if asked.heal:
-        heal(found.damaged, where)
-    lines = "\n".join(told(found.damaged, named))
-    summary = f"{where.name}: {len(found.damaged)} of {found.objects} objects damaged"
     if not asked.heal:
-        raise PipelineError(f"{summary}:\n{lines}\n{REMEDY.format(where.heals)}")
-    print(f"{summary} and removed:\n{lines}\nNow {where.heals}.")
+        raise PipelineError(damage(found, where, named) + REMEDY.format(where))
+    heal(found.damaged, where)
+    print(f"{damage(found, where, named)}All of them are removed. Now {where.heals}.")
 
 
 if __name__ == "__main__":

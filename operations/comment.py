@@ -17,14 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
 from experiments.run_dvc import dvc
 from operations.clone import clone
 from operations.locked import refuse_apart, refuse_other_cohort, refuse_unlocked
+from operations.plots import draw_plots, make_folder
 from stages.common.core.errors import PipelineError, run
-from stages.common.core.params import PARAMS_FILE
-from stages.common.core.yaml_file import load_yaml
+from stages.common.core.params import Strict, read_params
 
 EVIDENCE = Path("metrics/evidence.json")
 SUMMARY = "metrics/summary.json"  # the one metric that is short enough for a comment
@@ -44,7 +42,13 @@ POOLED = (
     "Of the test frames together, as the study's table has it: neighbours are no independent cases, so no interval is "
     "given here. Below macro F1 is the mean over patients, with their range."
 )
-SCALE = 1.5  # of the pictures: sharp on a screen of double density, small enough to load
+
+
+class Params(Strict):
+    """What the comment reads of params.yaml."""
+
+    cohort: str
+    labels: dict[str, Any]
 
 
 def cell(found: Mapping[str, Any] | None) -> str:
@@ -88,7 +92,7 @@ def parameters(changed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """
     found = [(file, key, values) for file, keys in changed.items() for key, values in sorted(keys.items())]
     rows = [
-        "| " + " | ".join(map(one_line, (file, key, values.get("old"), values.get("new")))) + " |"
+        "| " + " | ".join(map(code, (file, key, values.get("old"), values.get("new")))) + " |"
         for file, key, values in found
         if not names_somebody(key, values)
     ]
@@ -106,21 +110,16 @@ def names_somebody(key: str, values: Mapping[str, Any]) -> bool:
     return NAMES.match(key) is not None
 
 
-def one_line(value: object) -> str:
-    """Return a value as a cell of a Markdown table; a dash for none."""
-    return "-" if value is None else " ".join(str(value).split()).replace("|", "\\|")
-
-
-def draw_plots(folder: Path) -> list[Path]:
-    """Write each of DVC's plots as a PNG; return the files in DVC's order."""
-    shown: dict[str, Any] = json.loads(dvc("plots", "show", "--json"))["data"]
-    files = []
-    for title, drawn in shown.items():
-        spec = next((plot["content"] for plot in drawn if plot["type"] == "vega"), None)
-        if spec is not None:  # a picture is no chart, and may show a patient
-            files.append(folder / f"{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.png")
-            files[-1].write_bytes(vl_convert.vegalite_to_png(spec, scale=SCALE))
-    return files
+def code(value: object) -> str:
+    """Return a value as code in a cell of a Markdown table: it renders nothing and calls nobody; a dash for none."""
+    if value is None:
+        return "-"
+    text = " ".join(str(value).split()) or '""'
+    # a bar ends the cell unless a backslash stands before it: one of the value's own must not be taken for that one
+    text = re.sub(r"(?<=\\)\|", " |", text).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " if "`" in text else ""
+    return f"{fence}{room}{text}{room}{fence}"
 
 
 def judged(cohort: str, labels: list[str]) -> str:
@@ -142,21 +141,6 @@ def judged(cohort: str, labels: list[str]) -> str:
     return said
 
 
-def make_folder(pictures: Path) -> None:
-    """Make the folder for the plots.
-
-    Raises:
-        PipelineError: it cannot be made.
-    """
-    try:
-        pictures.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PipelineError(
-            f"--pictures {pictures}: expected a folder, or a name for a new one, got {type(error).__name__}: "
-            f"{error.strerror}. Give another."
-        ) from error
-
-
 def comment(base: str, pictures: Path | None, link: str) -> str:
     """Return the whole comment.
 
@@ -164,13 +148,16 @@ def comment(base: str, pictures: Path | None, link: str) -> str:
         base: the commit compared with.
         pictures: folder for the plots; None for none.
         link: what stands before a picture's name in its link.
+
+    Raises:
+        PipelineError: params.yaml names no cohort or no labels, the folder cannot be made, or as `judged`.
     """
     if pictures is not None:
         make_folder(pictures)
-    params = load_yaml(PARAMS_FILE)
-    evidence = judged(params["cohort"], list(params["labels"]))
-    parts = [f"## Against `{base}`, cohort `{params['cohort']}`"]
-    if params["cohort"] == PHANTOM:
+    params = read_params(Params)
+    evidence = judged(params.cohort, list(params.labels))
+    parts = [f"## Against {code(base)}, cohort {code(params.cohort)}"]
+    if params.cohort == PHANTOM:
         parts.append("_Numbers on a phantom are numbers on a phantom, and say nothing about infants._")
     parts += ["### Macro F1", differences(dvc("metrics", "diff", "--md", base, "--targets", SUMMARY)), POOLED]
     parts += ["### Parameters", parameters(json.loads(dvc("params", "diff", "--json", base)))]

@@ -29,6 +29,10 @@ print(torch.cuda.get_device_name())
 PYTHON
 fi
 
+# Nothing runs on half a dvc.lock, as a stop may leave it; and DVC would build on damaged bytes of its cache, and push them
+python -m operations.torn
+python -m operations.cache
+
 # The cohort whose remote gets the results: params.yaml's, unless the profile or an override names another
 planned=$(python -m experiments.profile "$profile" --dry "$@") || { echo "$planned"; exit 1; }
 remote=$(sed -n 's/^dvc .* -S cohort=\([^ ]*\).*/\1/p' <<<"$planned")

@@ -3,7 +3,7 @@
     python -m operations.remote probe phantom     before hours of work: write a few bytes, read them, remove them
     python -m operations.remote push phantom      `dvc push`, without the lock that a run beside it would stop at
 
-Reads   .dvc/config; the cache, for a push
+Reads   .dvc/config; for a push the cache, every object of which must be what its name says
 Writes  to the remote: a file probe-* that is removed at once; for a push what dvc.lock and the run cache name
 """
 
@@ -11,18 +11,23 @@ import argparse
 import re
 import sys
 import uuid
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from dvc.lock import LockNoop
 from dvc.repo import Repo
 
+from operations.cache import refuse_damaged
 from operations.clone import clone
 from operations.reached import AWAY, reached
+from operations.torn import whole_lock
 from stages.common.core.errors import PipelineError, run
 
 MADE = "dvc.yaml"  # what the stages made; no cohort's clips
 PUBLIC = "phantom"  # simulated: anybody may see what its records say
 COHORT = re.compile(r"data/cohorts/([^/\s]+)")
+AGAIN = "then the same command again"
 
 
 def probe(repo: Repo, name: str) -> None:
@@ -59,15 +64,18 @@ def push(repo: Repo, name: str) -> None:
     needed here: objects are written once under their own names, and a torn dvc.lock fails this push, not the run.
 
     Raises:
-        PipelineError: the remote fails, or DVC does; with its words.
+        PipelineError: an object of the cache is damaged, which DVC would send as it is; dvc.lock cannot be read; the
+            remote fails, or DVC does; with its words.
     """
     known(repo, name)
+    with whole_lock(AGAIN):
+        refuse_damaged(repo)
     others = recorded_cohorts(Path(repo.cache.local_cache_dir)) - {PUBLIC, name}
     if others:
         print("another cohort ran here: what the stages made is pushed, the records of runs are not", file=sys.stderr)
     repo.lock = LockNoop()
     where = f"remote {name} ({repo.config['remote'][name]['url']}): expected to send what is finished"
-    with reached(where, lambda: f"What arrived is whole; the same command sends the rest. {AWAY}"):
+    with reached(where, lambda: f"What arrived is whole; the same command sends the rest. {AWAY}"), whole_lock(AGAIN):
         repo.push(targets=[MADE], remote=name, run_cache=not others)
 
 
@@ -87,9 +95,16 @@ def known(repo: Repo, name: str) -> None:
 
 
 def recorded_cohorts(cache: Path) -> set[str]:
-    """Return the cohorts that the records of runs in a cache name."""
-    records = [path.read_text(encoding="utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
-    return {name for record in records for name in COHORT.findall(record)}
+    """Return the cohorts that the records of runs in a cache name.
+
+    DVC renames a record once it is written. One that went between its listing and its reading has its new name in the
+    second listing; what is written anew meanwhile is of the run beside this.
+    """
+    found: set[str] = set()
+    for path in chain(*((cache / "runs").rglob("*") for _ in range(2))):
+        with suppress(FileNotFoundError):
+            found.update(COHORT.findall("" if path.is_dir() else path.read_text(encoding="utf-8")))
+    return found
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ A moment is drawn uniformly from the undisturbed run's time, told by when its ou
 then is forgotten (entry of dvc.lock, outputs, their objects in the cache, the whole run cache), `dvc repro` begins, and
 when the stage has run as long as it had then, DVC, the stage, one of its children or all of them are killed. At once,
 with orphans still about, `dvc repro` runs again; a torn dvc.lock comes back first, as the README says. Then dvc.lock
-and every file below data/ and metrics/ are compared.
+and every file below data/ and metrics/ are compared, and every object of the cache is held to its name.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import md5
@@ -27,7 +27,7 @@ from typing import Any
 import psutil
 from dvc.utils.serialize import modify_yaml
 
-from tests.workspace import commit, dvc, environment, git, make_workspace, read_params_file
+from tests.workspace import ROOT, commit, dvc, environment, git, make_workspace, read_params_file
 
 VICTIMS = ("dvc", "stage", "child", "all")
 TORN = ("dvc.lock' is invalid", "dvc.lock' validation failed")  # DVC killed while it wrote dvc.lock, in place
@@ -154,10 +154,19 @@ def finish(folder: Path) -> bool:
     return torn
 
 
+def damage(folder: Path) -> str:
+    """Return what `python -m operations.cache` has against a workspace's cache: nothing, where all is sound."""
+    env = environment(folder) | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "operations.cache"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    return done.stderr if done.returncode else ""
+
+
 def one_round(folder: Path, expected: dict[str, Any], times: dict[str, float], draw: random.Random) -> Round:
     """Kill once, run again, compare; the workspace is then as it was.
 
-    Raises AssertionError: the run failed, another state was reached, or an orphan lives on.
+    Raises AssertionError: the run failed, another state was reached, an orphan lives on, or an object of the cache is
+    not what its name says.
     """
     killed = None
     while killed is None:  # a moment after the run's end kills nothing: draw again
@@ -173,6 +182,8 @@ def one_round(folder: Path, expected: dict[str, Any], times: dict[str, float], d
     assert not differing(state(folder), expected), f"{what}: {differing(state(folder), expected)}"
     _, alive = psutil.wait_procs(everything, timeout=LATE_S)
     assert not alive, f"{what}: still there: {[process.cmdline() for process in alive]}"
+    found = damage(folder)
+    assert not found, f"{what}: {found}"
     return Round(name, after_s, victim, torn, took)
 
 
@@ -181,6 +192,15 @@ def rounds(folder: Path, times: int, seed: int) -> Iterator[Round]:
     draw, expected, lengths = random.Random(seed), state(folder), spans(folder)
     for _ in range(times):
         yield one_round(folder, expected, lengths, draw)
+
+
+def summary(done: Sequence[Round]) -> str:
+    """Return how the rounds ended; one that ended otherwise has raised."""
+    torn = sum(each.torn for each in done)
+    return (
+        f"{len(done)} of {len(done)} the same, and every cached object as its name says; in {torn} of {len(done)} "
+        "dvc.lock was torn and came back from Git (`git checkout dvc.lock`) before `dvc repro`"
+    )
 
 
 def main() -> None:
@@ -193,13 +213,13 @@ def main() -> None:
         dvc(folder, "repro")
         commit(folder, "undisturbed")
         print(f"undisturbed: {sum(spans(folder).values()):.0f} s", flush=True)
-        torn = 0
+        all_of_them: list[Round] = []
         for number, done in enumerate(rounds(folder, asked.times, asked.seed), 1):
-            torn += done.torn
+            all_of_them.append(done)
             where = f"{done.victim} killed {done.after_s:.2f} s into {done.stage}"
             by = "git checkout dvc.lock and dvc repro" if done.torn else "dvc repro"
             print(f"{number:3} {where}: the same by {by}, {done.repro_s:.1f} s", flush=True)
-        print(f"{asked.times} of {asked.times} the same, {torn} of them by `git checkout dvc.lock` and `dvc repro`")
+        print(summary(all_of_them))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The comment on a pull request: its parts, and whole, on a small DVC repository with two commits."""
 
+import html
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 from operations import comment
@@ -94,12 +96,12 @@ def test_names_of_sheets_and_clips_stay_out_of_the_comment(tmp_path: Path) -> No
     text = comment.parameters(changed)
     for name in ("KURT", "NORA", "EVA", "MIA", "BORIS", "2019"):
         assert name not in text
-    assert "| params.yaml | lr | 0.1 | 0.2 |" in text.splitlines()
-    assert r"| params.yaml | note | - | one two \| three |" in text.splitlines()
-    assert "| params.yaml | words | - | of two lines |" in text.splitlines()
+    assert "| `params.yaml` | `lr` | `0.1` | `0.2` |" in text.splitlines()
+    assert r"| `params.yaml` | `note` | - | `one two \| three` |" in text.splitlines()
+    assert "| `params.yaml` | `words` | - | `of two lines` |" in text.splitlines()
     for shown in ("label_merge.first_number", "leakage.blank_below", "label_review.answers_sha256"):
-        assert f"| {shown} |" in text
-    assert "| params.yaml | train.weights_sha256 | - | cd34 |" in text.splitlines()
+        assert f"| `{shown}` |" in text
+    assert "| `params.yaml` | `train.weights_sha256` | - | `cd34` |" in text.splitlines()
     assert (
         f"{2 * len(KINDS) + 3} entries that may name sheets, clips or patients are left out: see params.yaml." in text
     )
@@ -113,7 +115,37 @@ def test_a_table_of_names_alone_shows_none() -> None:
 
 def test_weights_that_are_no_file_are_shown() -> None:
     changed = {"params.yaml": {"train.weights": {"old": "random", "new": "imagenet"}}}
-    assert "| params.yaml | train.weights | random | imagenet |" in comment.parameters(changed).splitlines()
+    assert "| `params.yaml` | `train.weights` | `random` | `imagenet` |" in comment.parameters(changed).splitlines()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<img src=https://example.org/a.png>",
+        "@everyone and #7",
+        "[x](https://example.org)",
+        "www.example.org",
+        "*a* ~~b~~",
+        "a | <b>c</b> | d",
+        "`<b>`` d",
+        "``` <b>",
+        "<b>\\",
+        "",
+    ],
+)
+def test_a_value_of_a_parameter_is_shown_letter_by_letter(value: str) -> None:
+    """As another library renders it; GitHub makes no mention of what is code."""
+    changed = {"params.yaml": {f"baselines.{value}": {"old": value, "new": 1}}}
+    rendered = MarkdownIt("gfm-like", {"linkify": False}).render(comment.parameters(changed))
+    cells = [html.unescape(cell) for cell in re.findall(r"<td>(?:<code>)?(.*?)(?:</code>)?</td>", rendered)]
+    assert cells == ["params.yaml", f"baselines.{value}", value or '""', "1"]
+    assert rendered.count("<code>") == len(cells)
+
+
+@pytest.mark.parametrize("value", ["a\\| <b>", "\\\\| <b>"])
+def test_a_backslash_before_a_bar_opens_no_cell(value: str) -> None:
+    """Renderers differ in which backslash belongs to the bar; so none of the value's own stands beside it."""
+    assert comment.code(value) == "`" + value.replace("|", " \\|") + "`"
 
 
 def test_every_map_of_label_merge_that_names_sheets_is_known_to_the_comment() -> None:
@@ -193,7 +225,7 @@ def test_the_comment_says_what_changed_and_what_the_patients_allow(repository: P
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("## Against `HEAD~1`, cohort `phantom`\n\n_Numbers on a phantom")
     assert rows(done.stdout, "Macro F1")[1:] == [[comment.SUMMARY, "patient.resnet18", "0.4641", "0.4812", "0.0171"]]
-    assert rows(done.stdout, "Parameters")[1:] == [["params.yaml", "lr", "0.01", "0.003"]]
+    assert rows(done.stdout, "Parameters")[1:] == [["`params.yaml`", "`lr`", "`0.01`", "`0.003`"]]
     head, *models = rows(done.stdout, "What the patients allow to say")
     (found,) = [dict(zip(head, cells, strict=True)) for cells in models]
     assert found["model"] == "resnet18"
@@ -222,6 +254,19 @@ def test_where_nothing_changed_it_says_so_in_words(repository: Path) -> None:
         assert f"### {section}\n\nNo difference.\n\n" in done.stdout
         assert rows(done.stdout, section) == []
     assert "### Plots" not in done.stdout
+
+
+@pytest.mark.parametrize("key", ["cohort", "labels"])
+def test_params_that_lack_what_the_comment_reads_are_one_message(repository: Path, key: str) -> None:
+    params = read_params_file(repository / "params.yaml")
+    del params[key]
+    (repository / "params.yaml").write_text(json.dumps(params))
+    done = said(repository, "HEAD")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: params.yaml has mistakes (1 problem):\n")
+    assert f"params.yaml: {key}: missing key" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_base_that_is_no_commit_is_said_in_dvcs_words(repository: Path) -> None:

@@ -198,6 +198,8 @@ def test_the_gpu_script_probes_pulls_runs_the_profile_and_pushes(machine: Path) 
     assert done.returncode == 0, done.stderr
     assert asked_of(machine) == [
         "python -",  # is there a GPU?
+        "python -m operations.torn",
+        "python -m operations.cache",
         "python -m experiments.profile study --dry -S lr=0.003",
         "dvc config remote.phantom.url",
         "python -m operations.remote probe phantom",
@@ -237,6 +239,15 @@ def test_the_gpu_script_asks_the_remote_of_the_cohort_that_an_override_names(mac
     remotes = {line.split(" -r ")[1].split()[0] for line in asked_of(machine) if line.startswith("dvc pull")}
     assert remotes == {"mine"}
     assert {"python -m operations.remote probe mine", "python -m operations.remote push mine"} <= set(asked_of(machine))
+
+
+def test_the_gpu_script_stops_at_a_damaged_cache_before_it_builds_on_it(machine: Path) -> None:
+    python = 'case "$*" in *operations.cache*) echo "error: .dvc/cache: 1 of 4 objects damaged" >&2; exit 1 ;; esac'
+    for url in ("s3://storage", "/proc/push-is-off"):
+        done = run_gpu_script(machine, "laptop", url=url, python=python)
+        assert done.returncode == 1
+        assert "1 of 4 objects damaged" in done.stderr
+        assert not [line for line in asked_of(machine) if "experiments.profile" in line or line.startswith("dvc pull")]
 
 
 def test_the_gpu_script_stops_at_a_remote_that_refuses_it_before_the_gpus_hours(machine: Path) -> None:

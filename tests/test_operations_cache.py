@@ -1,6 +1,7 @@
 """The check of DVC's cache and of remotes: every object is what its name says, or it is named and healed."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,10 @@ def object_with(folder: Path, content: str) -> Path:
 
 
 def flip(path: Path) -> None:
-    """Change one byte, as a failing disk would."""
+    """Change one byte, as a failing disk would: read-only as before, by which DVC tells what it need not look at."""
     path.chmod(0o644)
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+    path.chmod(0o444)
 
 
 def test_an_undamaged_cache_is_said_to_be_one(repository: Path) -> None:
@@ -66,13 +68,43 @@ def test_a_flipped_byte_is_found_named_and_healed(repository: Path, content: str
     assert "1 of 4 objects damaged" in done.stderr
     assert str(damaged.relative_to(repository)) in done.stderr
     assert place in done.stderr
-    assert "--heal" in done.stderr
+    assert "Run `python -m operations.cache --heal`. Then `dvc pull`" in done.stderr
     assert run_module(repository, "operations.cache", "--heal").returncode == 0
     (repository / place).unlink()  # the workspace's copy is gone too: the stage has to make it again
     dvc(repository, "repro", "-q")
     assert (repository / place).read_text() == content
     assert damaged.read_text() == content
     assert run_module(repository, "operations.cache").returncode == 0
+
+
+def test_a_cache_in_which_nothing_lies_yet_is_sound(repository: Path) -> None:
+    """As in a fresh clone: what follows `python -m operations.cache &&` is to go on."""
+    shutil.rmtree(repository / ".dvc/cache")
+    done = run_module(repository, "operations.cache")
+    assert done.returncode == 0, done.stderr
+    assert "0 objects" in done.stdout
+
+
+def test_a_push_sends_nothing_of_a_damaged_cache(repository: Path) -> None:
+    there = repository.parent / "clinic"
+    dvc(repository, "remote", "add", "clinic", str(there))
+    dvc(repository, "remote", "modify", "clinic", "verify", "true")
+    damaged = object_with(repository / ".dvc/cache", "two\n")
+    flip(damaged)
+    done = run_module(repository, "operations.remote", "push", "clinic")
+    assert done.returncode == 1
+    assert f"{damaged.relative_to(repository)}: other bytes than its name says; folder/two.txt" in done.stderr
+    assert "Run `python -m operations.cache --heal`. Then `dvc pull`" in done.stderr
+    assert not there.exists()
+    assert run_module(repository, "operations.cache", "--heal").returncode == 0
+    shutil.rmtree(repository / "folder")
+    dvc(repository, "repro", "-q")
+    assert run_module(repository, "operations.remote", "push", "clinic").returncode == 0
+    assert (
+        run_module(repository, "operations.cache", "clinic")
+        .stdout.strip()
+        .endswith("4 objects, all as their names say")
+    )
 
 
 def test_a_damaged_list_of_a_folder_is_found(repository: Path) -> None:
@@ -130,7 +162,7 @@ class Breaking:
 
 
 def test_a_server_that_goes_away_while_it_is_healed_says_how_much_is_done() -> None:
-    where = Store("remote away (s3://b)", Breaking(2), "b/files/md5", CACHE_HEALS)
+    where = Store("remote away (s3://b)", Breaking(2), "b/files/md5", CACHE_HEALS, "python -m operations.cache away")
     with pytest.raises(PipelineError, match=r"remote away \(s3://b\).*got OSError: connection lost at c\. 2 removed\."):
         heal(["a", "b", "c", "d"], where)
 
@@ -148,6 +180,24 @@ def test_a_remote_whose_bytes_dvc_would_believe_is_refused(
         assert not there.exists()
         repo.config["remote"]["clinic"]["verify"] = True
         remote.probe(repo, "clinic")
+
+
+def test_a_record_that_dvc_renames_while_it_is_read_still_names_its_cohort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "runs/ab/cd"
+    folder.mkdir(parents=True)
+    (folder / "whole").write_text("data/cohorts/phantom\n")
+    (folder / ".x.tmp").write_text("data/cohorts/mine\n")
+    read = Path.read_text
+
+    def renamed_before(path: Path, encoding: str) -> str:
+        if path.suffix == ".tmp":
+            path.rename(folder / "another")
+        return read(path, encoding=encoding)
+
+    monkeypatch.setattr(Path, "read_text", renamed_before)
+    assert remote.recorded_cohorts(tmp_path) == {"phantom", "mine"}
 
 
 def test_as_the_readme_adds_a_remote_damaged_bytes_never_arrive(repository: Path) -> None:

@@ -16,7 +16,8 @@ from tests.workspace import ROOT, read_params_file
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.S)
-COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+LINES = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+COMMANDS = [command for line in LINES for command in line.split(" && ")]
 
 
 def after(marker: str) -> str:
@@ -110,6 +111,19 @@ def test_overrides_name_parameters_that_exist() -> None:
         for part in key.split("."):
             assert part in place, f"README.md: -S {key}: no such parameter"
             place = place[part]
+
+
+def test_what_is_pushed_by_hand_is_checked_before() -> None:
+    assert "python -m operations.cache && dvc push" in LINES
+    assert "dvc push" not in LINES
+
+
+def test_a_machine_whose_system_has_no_python_of_ours_gets_one() -> None:
+    """Debian 12 has a package of that name; Ubuntu 24.04 has none, and the index of packages none at all."""
+    page = (ROOT / "docs/gpu_runner.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("sudo apt-get install") and "python3.11" in line]
+    assert "# Debian 12; another system, as Ubuntu 24.04, has no python3.11" in line
+    assert 'uv" venv --seed --python 3.11 .venv`' in page  # --seed: the next line asks for pip
 
 
 def test_pictures_are_there() -> None:

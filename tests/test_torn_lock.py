@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.kills import TORN
+from tests.test_operations import run_module
 from tests.workspace import ROOT, commit, dvc, git, read_params_file
 
 STAGES = """stages:
@@ -74,6 +75,51 @@ def test_a_torn_lock_that_was_never_committed_is_deleted(repository: Path) -> No
     lock.unlink()
     assert "Stage 'train' is cached - skipping run" in dvc(repository, "repro").stdout
     assert lock.read_text() == whole
+
+
+@pytest.mark.parametrize("message", CUTS)
+def test_the_gpu_scripts_first_step_brings_the_last_commits_lock_back_in_one_line(
+    repository: Path, message: str
+) -> None:
+    lock = repository / "dvc.lock"
+    whole = lock.read_text()
+    lock.write_text(whole[: CUTS[message]])
+    done = run_module(repository, "operations.torn")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("dvc.lock could not be read, as a killed dvc leaves it: the last commit's is back. ")
+    assert len(done.stderr.splitlines()) == 1
+    assert lock.read_text() == git(repository, "show", "HEAD:dvc.lock")
+    dvc(repository, "repro", "-q")
+    assert lock.read_text() == whole
+
+
+def test_the_gpu_scripts_first_step_leaves_a_whole_lock_alone_and_removes_a_torn_one_that_no_commit_has(
+    repository: Path,
+) -> None:
+    lock = repository / "dvc.lock"
+    whole = lock.read_text()
+    done = run_module(repository, "operations.torn")
+    assert (done.returncode, done.stdout, done.stderr, lock.read_text()) == (0, "", "", whole)
+    git(repository, "rm", "-q", "--cached", "dvc.lock")
+    git(repository, "commit", "-q", "-m", "no lock")
+    lock.write_text(whole[:20])
+    assert "no commit has one, so it is removed" in run_module(repository, "operations.torn").stderr
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("message", CUTS)
+def test_a_push_beside_a_torn_lock_blames_no_key_and_no_server(repository: Path, message: str) -> None:
+    dvc(repository, "remote", "add", "clinic", str(repository.parent / "clinic"))
+    dvc(repository, "remote", "modify", "clinic", "verify", "true")
+    lock = repository / "dvc.lock"
+    lock.write_text(lock.read_text()[: CUTS[message]])
+    done = run_module(repository, "operations.remote", "push", "clinic")
+    assert done.returncode == 1
+    assert "error: dvc.lock: expected what DVC writes, got half of it or no YAML (" in done.stderr
+    assert "Where none runs: `git checkout HEAD -- dvc.lock` (never committed: delete it), `dvc repro`" in done.stderr
+    assert "key" not in done.stderr
+    git(repository, "checkout", "HEAD", "--", "dvc.lock")
+    assert run_module(repository, "operations.remote", "push", "clinic").returncode == 0
 
 
 def test_what_takes_long_is_in_the_run_cache() -> None:

@@ -11,6 +11,7 @@ from tests.remotes.conftest import BYTES, Team, finished, objects, said, whole
 from tests.remotes.server import size_of, stored, wait_until
 from tests.remotes.servers import S3, SSH, Folder
 from tests.test_operations import run_module
+from tests.test_operations_cache import flip
 from tests.workspace import dvc, git
 
 everywhere = pytest.mark.parametrize("team", [Folder, S3, SSH], indirect=True, ids=["folder", "s3", "ssh"])
@@ -162,12 +163,11 @@ def test_a_flipped_byte_in_the_cache_is_found_and_a_pull_brings_the_right_one(mi
     dvc(mine, "push")
     frame = (mine / "data/frames/3.png").read_bytes()
     (name,) = [name for name, content in objects(mine).items() if content == frame]
-    (mine / ".dvc/cache" / name).chmod(0o644)
-    (mine / ".dvc/cache" / name).write_bytes(bytes([frame[0] ^ 1]) + frame[1:])
+    flip(mine / ".dvc/cache" / name)
     found = run_module(mine, "operations.cache")
     assert found.returncode == 1
     assert "data/frames/3.png" in found.stderr
-    assert "--heal. Then `dvc pull`" in found.stderr
+    assert "--heal`. Then `dvc pull`" in found.stderr
     assert run_module(mine, "operations.cache", "--heal").returncode == 0
     shutil.rmtree(mine / "data/frames")
     dvc(mine, "pull")
