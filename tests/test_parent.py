@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.common.core import parent
 from tests.workspace import ROOT, dvc, environment, git
 
 STAGE = """import os, pathlib, time
@@ -71,23 +70,6 @@ def test_a_stage_whose_dvc_went_while_it_was_importing_writes_nothing(tmp_path: 
     assert (tmp_path / "said").read_text().splitlines() == [
         "error: the dvc that started this stage is gone; it ends too. Run `dvc repro` again."
     ]
-
-
-class Reaped:
-    """A dvc that is killed and collected between being asked whether it runs and how it is."""
-
-    def is_running(self) -> bool:
-        return True
-
-    def status(self) -> str:
-        raise psutil.NoSuchProcess(1)
-
-
-def test_a_dvc_that_goes_between_two_questions_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[bool] = []
-    monkeypatch.setattr(parent, "_end", lambda: ended.append(True))
-    parent._watch(Reaped())  # type: ignore[arg-type]
-    assert ended
 
 
 def test_a_stage_that_a_person_started_watches_nobody(tmp_path: Path) -> None:
