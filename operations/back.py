@@ -9,11 +9,12 @@ from dvc.repo import Repo
 
 from operations.cache import is_object, value_of
 from operations.clone import clone
-from operations.derived import LEFTOVERS, derived
+from operations.derived import LEFTOVERS, TMP, derived
 from operations.keepers import kept, members, stored, tracking
 from stages.common.core.errors import PipelineError
 
 LOCKED = Path("dvc.lock")  # DVC writes it after each stage; it names what was made
+COPIES = TMP / "exps"  # what experiments of DVC work in
 
 
 def refuse_back(cohort: Path) -> None:
@@ -37,14 +38,14 @@ def refuse_back(cohort: Path) -> None:
 
 def _in_workspace(cohort: Path) -> Iterator[str]:
     """Yield folders of the pipeline with how many files are there again, and single files."""
-    again = [*derived(cohort), *(path for top in (*LEFTOVERS, LOCKED) for path in _files(top))]
+    again = [*derived(cohort), *(path for top in (*LEFTOVERS, COPIES, LOCKED) for path in _files(top))]
     counts = Counter(Path(*path.parts[:2]) if len(path.parts) > 2 else path for path in again)
     for place, count in sorted(counts.items()):
         yield f"{place} (files: {count})" if place.is_dir() else str(place)
 
 
 def _files(top: Path) -> list[Path]:
-    return [path for path in (top, *top.rglob("*")) if path.is_file()]
+    return [path for path in (top, *top.rglob("*")) if path.is_symlink() or path.is_file()]
 
 
 def _in_cache(repo: Repo, cohort: Path) -> Iterator[str]:

@@ -27,8 +27,10 @@ with alone():
 """
 OBJECT = ".dvc/cache/files/md5/ab/" + "c" * 30
 RUN = ".dvc/cache/runs/ab/abcd/abcdef"
-AGAIN = ("data/extract_frames/C002/0.png", "data/extract_frames/C003/0.png", "metrics/late.json", ".search/a/b.csv",
-         "dvc.lock", OBJECT, RUN)  # fmt: skip
+AGAIN = (
+    "data/extract_frames/C002/0.png", "data/extract_frames/C003/0.png", "metrics/late.json",
+    ".dvc/tmp/exps/standalone/one/0.png", ".search/a/b.csv", "dvc.lock", OBJECT, RUN,
+)  # fmt: skip
 
 
 # ---- a second withdrawal
@@ -104,6 +106,7 @@ def test_what_a_stage_wrote_again_is_named_and_the_same_command_removes_it(
     lines = [line.removeprefix("  - ") for line in str(error.value).splitlines() if line.startswith("  - ")]
     cache = project / ".dvc/cache"
     assert lines == [
+        ".dvc/tmp (files: 1)",
         ".search/a (files: 1)",
         "data/extract_frames (files: 2)",
         "dvc.lock",
