@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from operations.clone import clone
 from operations.derived import TMP, WITHDRAWING
@@ -21,8 +22,8 @@ def alone() -> Iterator[None]:
         PipelineError: another withdrawal runs here, there is no clone, or the disk knows no locks.
     """
     with clone():  # says so outside of one, where no folder is to be made
-        LOCK.parent.mkdir(exist_ok=True)
-    with LOCK.open("a") as file:
+        opened = _opened()
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -36,3 +37,14 @@ def alone() -> Iterator[None]:
                 "in a clone on another disk. Nothing was changed."
             ) from error
         yield
+
+
+def _opened() -> TextIO:
+    try:
+        LOCK.parent.mkdir(exist_ok=True)
+        return LOCK.open("a")
+    except OSError as error:
+        raise PipelineError(
+            f"{LOCK}: expected a file that can be opened for writing, got {type(error).__name__}: {error}. A folder, "
+            "or another account's? Remove it when no withdrawal runs, then the same command again. Nothing was changed."
+        ) from error

@@ -26,5 +26,11 @@ def beyond() -> str:
 
 def own_weights() -> list[Path]:
     """Return what lies below weights/, sorted; behind a link to a folder, too."""
-    walked = os.walk(WEIGHTS, followlinks=True)
-    return sorted(Path(folder, name) for folder, _, names in walked for name in names)
+    seen, files = set(), []
+    for folder, inner, names in os.walk(WEIGHTS, followlinks=True):
+        if (place := Path(folder).resolve()) in seen:  # a link that leads back
+            inner.clear()
+            continue
+        seen.add(place)
+        files += [Path(folder, name) for name in names]
+    return sorted(files)

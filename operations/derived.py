@@ -39,7 +39,10 @@ def clear_workspace(cohort: Path) -> list[str]:
     for folder in OUTPUTS:
         _prune(folder)
     for folder in LEFTOVERS:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_symlink():
+            led_out.append(f"{folder} -> {folder.resolve()}")
+        if folder.is_symlink() or folder.exists():
+            _remove(folder)
     for path in TMP.iterdir():
         if path.name not in LOCKS and path != GONE and not path.match(JOURNALS):
             _remove(path)

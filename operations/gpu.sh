@@ -60,7 +60,8 @@ if [ -n "$pushed" ]; then
   dvc pull -r "$remote" --run-cache --allow-missing ||
     echo "not all of it could be fetched (DVC says why): what is missing is made here" >&2
   set -m # a process group of its own, so that its `sleep` ends with it
-  while sleep "${PUSH_EVERY_S:-900}"; do python -m operations.remote push "$remote" || true; done &
+  # the whole cache is looked through above and before the last push, not beside the training every time
+  while sleep "${PUSH_EVERY_S:-900}"; do python -m operations.remote push --unchecked "$remote" || true; done &
   set +m
   pusher=$!
   trap 'kill -- -$pusher 2>/dev/null || true' EXIT

@@ -17,7 +17,8 @@ TYPES, STRINGS, BOOK, RELATIONS = "[Content_Types].xml", "xl/sharedStrings.xml",
 WHOLE = frozenset({"si", "is", "text", "p"})  # a word in them may be cut in pieces of different looks
 FORMULAS = frozenset({"f", "formula", "formula1", "formula2", "definedName", "calculatedColumnFormula", "location"})
 REFERENCES = frozenset({"r", "ref", "sqref", "activeCell", "topLeftCell", "spans", "r1", "r2"})
-SAID = re.compile(r"""\"[^\"]*\"|'[^']*'|[^\s!'\"(),;:+*/&=<>^{}-]+(?=!)""")  # in a formula: texts and titles of sheets
+# in a formula: texts, and titles of sheets; each word is read once, however long
+SAID = re.compile(r"""\"[^\"]*\"|'[^']*'|(?<![^\s!'\"(),;:+*/&=<>^{}-])[^\s!'\"(),;:+*/&=<>^{}-]++(?=!)""")
 LOOKS = re.compile(r'&(?:"[^"]*"|\d+|K[0-9A-F]{6}|[A-Z])')  # codes in a header: place, font, size
 
 
@@ -46,7 +47,7 @@ def _raw(content: bytes) -> str:
 def _texts(part: str, content: bytes, strings: Sequence[str]) -> Iterator[str]:
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError:  # a picture, a printer's settings
+    except (ElementTree.ParseError, LookupError):  # a picture, a printer's settings, an encoding that nobody knows
         yield f"{posixpath.basename(part)} {_raw(content)}"
         return
     yield from _of(root, strings)

@@ -263,9 +263,11 @@ def test_the_gpu_script_pushes_while_the_stages_run_and_leaves_nothing_running(m
     done = run_gpu_script(machine, "laptop", python=python, every_s=0.4)
     assert done.returncode == 0, done.stderr
     asked = asked_of(machine)
-    pushed = [place for place, line in enumerate(asked) if line == "python -m operations.remote push phantom"]
+    beside = "python -m operations.remote push --unchecked phantom"  # no look through the cache beside a training
+    pushed = [place for place, line in enumerate(asked) if line == beside]
     assert len(pushed) >= 2
     assert asked.index("python -m experiments.profile laptop --pull") < pushed[0]
+    assert asked[-1] == "python -m operations.remote push phantom"
     begun = time.monotonic()
     assert run_gpu_script(machine, "laptop", every_s=30).returncode == 0
     assert time.monotonic() - begun < 15  # a `sleep` left behind would hold the output for 30 s

@@ -175,6 +175,13 @@ def test_a_sheet_that_reaches_beyond_all_labels_is_refused(tmp_path: Path) -> No
     )
 
 
+def test_a_part_in_an_encoding_that_nobody_knows_does_no_harm(tmp_path: Path) -> None:
+    path = workbooks.write_workbook(tmp_path / "labels.xlsx", {"AM12": sheet(truth(9))})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("customXml/item1.xml", '<?xml version="1.0" encoding="x-mac"?><a/>')
+    assert not read(tmp_path, {"AM12": 9}).findings
+
+
 SHEET = "xl/worksheets/sheet1.xml"
 
 

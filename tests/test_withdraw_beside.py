@@ -10,7 +10,7 @@ import pytest
 
 from operations import withdraw
 from operations.alone import LOCK, alone
-from operations.beyond import THEN
+from operations.beyond import THEN, own_weights
 from stages.common.core.errors import PipelineError
 from tests.test_operations import run_module
 from tests.test_withdraw_refusals import GOES_ON, Refused, command, made, project, refused
@@ -75,6 +75,35 @@ def test_the_lock_outlives_the_clearing_of_what_dvc_notes(project: Path, command
     command("--do")
     assert LOCK.stat().st_ino == before
     assert not list(project.glob(".dvc/tmp/withdraw*"))
+
+
+def test_a_lock_that_cannot_be_opened_is_one_message(project: Path, refused: Refused) -> None:
+    (project / LOCK).mkdir(parents=True)
+    assert refused().startswith(f"{LOCK}: expected a file that can be opened for writing, got IsADirectoryError")
+
+
+def test_a_linked_folder_of_leftovers_goes_as_a_link_and_is_named(
+    project: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    command: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scratch = tmp_path_factory.mktemp("scratch")
+    (scratch / "half.pt").write_bytes(b"half")
+    (project / ".checkpoints").symlink_to(scratch)
+    command("--do")
+    assert f".checkpoints -> {scratch}: only the link is gone" in capsys.readouterr().out
+    assert not (project / ".checkpoints").is_symlink()
+    assert (scratch / "half.pt").exists()
+
+
+@pytest.mark.timeout(60)
+def test_links_that_lead_back_are_walked_once(project: Path) -> None:
+    (project / "weights/inner").mkdir(parents=True)
+    (project / "weights/inner/a.pth").write_bytes(b"a")
+    for name in ("one", "two"):
+        (project / "weights" / name).symlink_to(project / "weights")
+    assert own_weights() == [Path("weights/inner/a.pth")]
 
 
 def test_outside_of_a_clone_nothing_is_made(tmp_path: Path) -> None:

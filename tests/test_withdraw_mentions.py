@@ -15,7 +15,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.header_footer import HeaderFooter, HeaderFooterItem, _HeaderFooterPart
 
 from operations import mentions, withdraw
-from operations.parts import texts_of
+from operations.parts import SAID, texts_of
 from operations.withdrawal import LOOSE, NAMED, told
 from stages.common.core.errors import PipelineError
 from tests.clip_factory import speckle, write_video
@@ -178,3 +178,16 @@ def test_a_picture_is_searched_as_bytes_and_in_both_widths() -> None:
     ((place, text),) = texts_of(file.getvalue())
     assert place == "xl/printerSettings/1.bin"
     assert "KURT left" in text
+
+
+@pytest.mark.timeout(60)
+def test_a_formula_is_read_once_however_long() -> None:
+    assert SAID.findall("A" * 1_000_000) == []
+    assert SAID.findall("SUM(AM12!A1,'KURT left'!B2,\"x y\")+A1-ab!C") == ["AM12", "'KURT left'", '"x y"', "ab"]
+
+
+def test_a_part_in_an_encoding_that_nobody_knows_is_read_as_bytes() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("customXml/item1.xml", '<?xml version="1.0" encoding="x-mac"?><a>KURT left</a>')
+    assert any("KURT left" in text for _, text in texts_of(packed.getvalue()))

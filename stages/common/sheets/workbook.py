@@ -30,7 +30,7 @@ MADE = (
 SPREAD = ("mergeCell", "hyperlink")  # elements for which openpyxl makes a cell for each one that their `ref` spans
 # What zipfile, zlib, the XML parser and openpyxl raise on damaged input (found by flipping bytes)
 DAMAGE = (
-    OSError, EOFError, KeyError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError, RuntimeError,
+    OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError,
     zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException,
 )  # fmt: skip
 SAVE_AGAIN = "Open it in a spreadsheet program and save it as .xlsx, without a password."
@@ -103,7 +103,7 @@ def _spread_in(archive: zipfile.ZipFile, member: str, made: Counter[str]) -> int
     try:
         with archive.open(member) as file:
             parser.ParseFile(file)
-    except ExpatError:  # a picture, or damage that the reader names
+    except (ExpatError, LookupError):  # a picture, an encoding that nobody knows, or damage that the reader names
         pass
     return sum(spans)
 
