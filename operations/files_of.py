@@ -53,13 +53,18 @@ def files_of(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip]) -> Files:
         for path in sorted(cohort.rglob("*"))
         if (path.is_symlink() or path.is_file())
         and path not in listed | {cohort / TABLE}
-        and not labels & {path, *path.parents}
+        and not _read_as_label(path, labels)
     ]
     goes |= {*named_after(cohort, free, clips, own), *(path for path in free if path.suffix == HALF_WRITTEN)}
     # what links lead to, and every link on the way or beside it, resolves to the same file
     real = {path.resolve() for path in goes}
     goes |= {path for path in free if path.resolve() in real or _same(path, bytes_of)}
     return Files(sorted(goes), [path for path in free if path not in goes])
+
+
+def _read_as_label(path: Path, labels: set[Path]) -> bool:
+    """Return whether a path is a label file, or in a folder of them where `read_folder` would look at it."""
+    return path in labels or (path.parent in labels and not path.name.startswith("."))
 
 
 def copies_of(files: Sequence[Path], among: Iterable[Path]) -> list[Path]:

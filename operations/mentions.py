@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from operations.files_of import bare
 from operations.labels_of import Contents
@@ -20,6 +21,7 @@ from stages.common.sheets.files import label_files
 from stages.common.sheets.workbook import DAMAGE
 
 FEWEST_DIGITS = 5  # of a number that is looked for
+ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -47,13 +49,18 @@ def mentions(cohort: Path, clips: Sequence[Clip], own: Sequence[Clip], contents:
 
 def _texts(path: Path, content: bytes) -> list[Text]:
     try:
-        return list(texts_of(content))
+        return [(place, _spelt_out(text)) for place, text in texts_of(content)]
     except DAMAGE as error:
         raise PipelineError(
             f"{path}: expected a label file all of which can be searched for the patient's clips, got "
             f"{type(error).__name__}: {error}. Open it in a spreadsheet program, save, then the same command again. "
             "Nothing was changed."
         ) from error
+
+
+def _spelt_out(text: str) -> str:
+    """Return a text as it reads: links write a blank as %20, and Open XML one as _x0020_."""
+    return unquote(ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
 
 
 def _line(path: Path, place: str, name: str, count: int) -> str:

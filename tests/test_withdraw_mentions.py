@@ -94,6 +94,7 @@ def test_what_stays_in_a_workbook_that_is_made_anew_is_told_by_sheet(cohort: Pat
     assert list(found.named) == [
         "labels.xlsx, sheet 'MIA': 'KURT right', 2 times",
         "labels.xlsx, sheet 'notes': 'KURT left', 2 times",
+        "labels.xlsx, xl/worksheets/_rels/sheet1.xml.rels: 'KURT left'",
         "labels.xlsx, xl/worksheets/_rels/sheet1.xml.rels: 'KURT right'",
     ]
     withdraw.leave_cohort(found, COLUMN)
@@ -159,6 +160,21 @@ def test_so_are_lines_of_csvs_and_of_the_table(cohort: Path, plan: Plan, form: s
     where = "labels.csv" if form == "table" else "labels/MIA.csv"
     assert list(found.named) == [f"{where}: 'KURT right', {FRAMES} times"]
     assert f"  - {where}: 'KURT right', {FRAMES} times" in told(found, None, ".dvc/cache").splitlines()
+
+
+def test_hidden_copies_in_a_folder_of_labels_go_or_are_listed(cohort: Path, plan: Plan) -> None:
+    (cohort / "labels.xlsx").unlink()
+    hidden = ("labels/.old/KURT left.csv", "labels/.ipynb_checkpoints/KURT left-checkpoint.csv", "labels/.notes")
+    for name in ("EVA 2024-05-01", "KURT left", "KURT right", "MIA"):
+        lines = [",".join(map(str, row)) for row in sheet(truth(FRAMES), name)]
+        for path in (f"labels/{name}.csv", *(hidden if name == "KURT left" else ())):
+            (cohort / path).parent.mkdir(parents=True, exist_ok=True)
+            (cohort / path).write_text("\n".join(lines))
+    found = plan()
+    gone = {path.relative_to(cohort).as_posix() for path in found.files}
+    stays = "\n".join(told(found, None, ".dvc/cache").splitlines())
+    assert all(name in gone or name in stays for name in hidden), (gone, stays)
+    assert {hidden[0], hidden[1]} <= gone
 
 
 def test_a_part_that_cannot_be_read_is_a_message(cohort: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
