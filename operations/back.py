@@ -9,11 +9,10 @@ from dvc.repo import Repo
 
 from operations.cache import is_object, value_of
 from operations.clone import clone
-from operations.derived import LEFTOVERS, TMP, derived
+from operations.derived import DVC_LOCK, LEFTOVERS, TMP, derived
 from operations.keepers import kept, members, stored, tracking
 from stages.common.core.errors import PipelineError
 
-LOCKED = Path("dvc.lock")  # DVC writes it after each stage; it names what was made
 COPIES = TMP / "exps"  # what experiments of DVC work in
 
 
@@ -38,7 +37,7 @@ def refuse_back(cohort: Path) -> None:
 
 def _in_workspace(cohort: Path) -> Iterator[str]:
     """Yield folders of the pipeline with how many files are there again, and single files."""
-    again = [*derived(cohort), *(path for top in (*LEFTOVERS, COPIES, LOCKED) for path in _files(top))]
+    again = [*derived(cohort), *(path for top in (*LEFTOVERS, COPIES, DVC_LOCK) for path in _files(top))]
     counts = Counter(Path(*path.parts[:2]) if len(path.parts) > 2 else path for path in again)
     for place, count in sorted(counts.items()):
         yield f"{place} (files: {count})" if place.is_dir() else str(place)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from operations.cache import FOLDER
 from operations.gone import gone
 from operations.keepers import WORKSPACE, Keeper, Known, listed
+from operations.owners import FOLDER
 from stages.common.core.errors import PipelineError
 
 STATES = ("refs/heads/", "refs/remotes/", "refs/tags/")  # refs that a person made; those of experiments follow one

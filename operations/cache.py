@@ -24,8 +24,7 @@ from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 
 from operations.clone import clone
-from operations.owners import FOLDER as FOLDER
-from operations.owners import owners
+from operations.owners import FOLDER, owners
 from operations.reached import AGAIN, reached, unchanged
 from stages.common.core.errors import PipelineError, run
 from stages.common.core.progress import in_parallel

@@ -18,6 +18,7 @@ LEFTOVERS = (Path(".search"), Path(".checkpoints"))
 TMP = Path(".dvc/tmp")  # DVC's queues, results.patch of operations/gpu.sh, and the like
 WITHDRAWING = "lock.withdraw"  # see alone.py; not of the form of JOURNALS, which end with their withdrawal
 LOCKS = ("lock", "rwlock", "rwlock.lock", "btime", WITHDRAWING)
+DVC_LOCK = Path("dvc.lock")  # DVC writes it after each stage; it names what was made
 GONE = TMP / "gone-lists.json"  # see gone.py
 JOURNALS = "withdraw*"  # what is to go, written down until it has gone
 PARTIAL = "*.partial"  # half-written; gone-*.partial where a killed stage had begun to remove it
@@ -32,17 +33,13 @@ def clear_workspace(cohort: Path) -> list[str]:
     with clone() as repo:  # links into DVC's cache, wherever it lies, lead to what is cleared there
         inside = (Path.cwd().resolve(), Path(repo.cache.local_cache_dir).resolve())
     led_out = []
-    for path in derived(cohort):
+    leftovers = [folder for folder in LEFTOVERS if folder.is_symlink() or folder.exists()]
+    for path in [*derived(cohort), *leftovers]:
         if path.is_symlink() and (to := _outside(path, inside)) is not None:
             led_out.append(f"{path} -> {to}")
         _remove(path)
     for folder in OUTPUTS:
         _prune(folder)
-    for folder in LEFTOVERS:
-        if folder.is_symlink():
-            led_out.append(f"{folder} -> {folder.resolve()}")
-        if folder.is_symlink() or folder.exists():
-            _remove(folder)
     for path in TMP.iterdir():
         if path.name not in LOCKS and path != GONE and not path.match(JOURNALS):
             _remove(path)

@@ -16,7 +16,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from experiments.run_dvc import dvc
 from operations.cache import is_object
 from operations.clone import clone
-from operations.derived import COHORTS, clear_workspace
+from operations.derived import COHORTS, DVC_LOCK, clear_workspace
 from operations.gone import remember_gone
 from operations.keepers import kept, members, state_of, stored, tracking
 from operations.own_remote import called, refuse_others, remote_of
@@ -79,7 +79,7 @@ def forget(cohort: Path, again: str) -> list[str]:
         for out in [out for out in repo.index.outs if not out.stage.is_data_source]:
             if COHORTS not in Path(str(out)).parents:  # the phantom's infants are others
                 out.remove()
-    Path("dvc.lock").unlink(missing_ok=True)
+    DVC_LOCK.unlink(missing_ok=True)
     led_out = clear_workspace(cohort)
     with clone() as repo:
         cache = repo.cache.local

@@ -10,7 +10,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from operations.cache import FOLDER
+from operations.owners import FOLDER
 from operations.run_git import git
 from stages.common.core.errors import PipelineError
 

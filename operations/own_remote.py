@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from dvc.fs import get_cloud_fs
 from dvc.repo import Repo
 
-from operations.cache import FOLDER, value_of
+from operations.cache import value_of
 from operations.keepers import keepers, members, stored
+from operations.owners import FOLDER
 from operations.reached import half
 from stages.common.core.errors import PipelineError
 

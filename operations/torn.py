@@ -1,4 +1,7 @@
-"""Is dvc.lock whole? DVC writes it in place: killed meanwhile, it leaves a part of it, and then nothing runs.
+"""Can dvc.lock be read? DVC writes it in place: killed meanwhile, it may leave what is no YAML, and then nothing runs.
+
+A part that happens to be YAML lacks the stages behind it, which the next `dvc repro` runs again or takes from the run
+cache: that is not looked for here.
 
     python -m operations.torn        where dvc.lock cannot be read, bring the last commit's back, and say so in one line
 

@@ -106,10 +106,14 @@ def choose(accounts: NDArray[np.float64], frames: int) -> NDArray[np.int_]:
         accounts: float64 (clips, candidates, accounts), see `_accounts`.
         frames: of all clips.
     """
-    picks = [_balanced(accounts, balance) for balance in BALANCES]
-    misses = [np.abs(accounts[np.arange(len(of)), of, :4].sum(axis=0)).max() / frames for of in picks]
-    near = (of for of, miss in zip(picks, misses, strict=True) if miss <= NEAR)
-    return next(near, picks[int(np.argmin(misses))])
+    tried: list[tuple[float, NDArray[np.int_]]] = []
+    for balance in BALANCES:
+        picks = _balanced(accounts, balance)
+        miss = float(np.abs(accounts[np.arange(len(picks)), picks, :4].sum(axis=0)).max()) / frames
+        if miss <= NEAR:
+            return picks
+        tried.append((miss, picks))
+    return min(tried, key=lambda one: one[0])[1]
 
 
 def _balanced(accounts: NDArray[np.float64], balance: float) -> NDArray[np.int_]:
